@@ -1,0 +1,7 @@
+#include "addon.h"
+
+namespace thinlayer {
+
+void RegisterTreeCompare(Napi::Env, Napi::Object) {}
+
+}  // namespace thinlayer

@@ -1,0 +1,114 @@
+/** Options of the driver, as `--storage-opt` of dockerd or thinlayerd's command line give them: `key=value`. */
+
+import { ThinlayerError } from './errors.js';
+import { parseSize } from './size.js';
+
+/** How much of an acknowledged change survives a power cut (ARCHITECTURE.md, "On disk"). */
+export type SyncMode = 'records' | 'data' | 'off';
+
+export interface DriverOptions {
+  /** Go on although a probe of the kernel's overlayfs failed. */
+  readonly overrideKernelCheck: boolean;
+  /** Default project quota of container layers in bytes; null for none. */
+  readonly defaultQuota: number | null;
+  /** Further options of each overlay mount, in the order given. */
+  readonly mountOptions: readonly string[];
+  readonly maxLowers: number;
+  readonly sync: SyncMode;
+  /** Kept as given; its meaning comes with CVMFS. */
+  readonly cvmfsMountMethod: string | null;
+}
+
+export const DEFAULT_OPTIONS: DriverOptions = {
+  overrideKernelCheck: false,
+  defaultQuota: null,
+  mountOptions: [],
+  maxLowers: 128,
+  sync: 'records',
+  cvmfsMountMethod: null,
+};
+
+/** The kernel's own limit, OVL_MAX_STACK. */
+const KERNEL_MAX_LOWERS = 500;
+
+/** What `overlay2.mountopt` may hold: flags of the mount, and overlay options that do not change what a layer means. */
+const MOUNT_OPTIONS = new Set([
+  'nodev',
+  'nosuid',
+  'noexec',
+  'noatime',
+  'nodiratime',
+  'relatime',
+  'sync',
+  'dirsync',
+  'volatile',
+  'xino=on',
+  'xino=off',
+  'xino=auto',
+]);
+
+type Parser = (value: string, key: string) => Partial<DriverOptions>;
+
+const PARSERS: Readonly<Record<string, Parser>> = {
+  'overlay2.override_kernel_check': (v, k) => ({ overrideKernelCheck: parseBoolean(v, k) }),
+  'overlay2.size': (v, k) => ({ defaultQuota: parseSize(v, k) }),
+  'overlay2.mountopt': (v, k) => ({ mountOptions: parseMountOptions(v, k) }),
+  'thinlayer.max_lowers': (v, k) => ({ maxLowers: parseMaxLowers(v, k) }),
+  'thinlayer.sync': (v, k) => ({ sync: parseSync(v, k) }),
+  cvmfsmountmethod: (v) => ({ cvmfsMountMethod: v }),
+};
+
+/** The last of a repeated key wins, as with Docker's own driver. Keys match in any case. Throws `invalid_argument`. */
+export function parseOptions(texts: readonly string[]): DriverOptions {
+  return texts.reduce<DriverOptions>(
+    (options, text) => ({ ...options, ...parseOption(text) }),
+    DEFAULT_OPTIONS,
+  );
+}
+
+function parseOption(text: string): Partial<DriverOptions> {
+  const at = text.indexOf('=');
+  if (at < 1) throw invalid(`storage option ${JSON.stringify(text)} is not of the form key=value`);
+  const key = text.slice(0, at).trim();
+  const parser = Object.hasOwn(PARSERS, key.toLowerCase()) ? PARSERS[key.toLowerCase()] : undefined;
+  if (!parser) throw invalid(`unknown storage option ${JSON.stringify(key)}; known are ${knownOptions()}`);
+  return parser(text.slice(at + 1).trim(), key);
+}
+
+function knownOptions(): string {
+  return [...Object.keys(PARSERS).filter((k) => k !== 'cvmfsmountmethod'), 'cvmfsMountMethod'].join(', ');
+}
+
+/** The spellings of Go's strconv.ParseBool, which Docker's driver uses. */
+function parseBoolean(value: string, key: string): boolean {
+  if (/^(1|t|T|true|TRUE|True)$/.test(value)) return true;
+  if (/^(0|f|F|false|FALSE|False)$/.test(value)) return false;
+  throw invalid(`${key}: ${JSON.stringify(value)} is neither true nor false`);
+}
+
+function parseMountOptions(value: string, key: string): string[] {
+  const options = value
+    .split(',')
+    .map((o) => o.trim())
+    .filter((o) => o !== '');
+  const unknown = options.find((o) => !MOUNT_OPTIONS.has(o));
+  if (unknown === undefined) return options;
+  throw invalid(
+    `${key}: ${JSON.stringify(unknown)} is not allowed; allowed are ${[...MOUNT_OPTIONS].join(', ')}`,
+  );
+}
+
+function parseMaxLowers(value: string, key: string): number {
+  const n = /^\d+$/.test(value) ? Number(value) : NaN;
+  if (n >= 1 && n <= KERNEL_MAX_LOWERS) return n;
+  throw invalid(`${key}: ${JSON.stringify(value)} is not a number from 1 to ${KERNEL_MAX_LOWERS}`);
+}
+
+function parseSync(value: string, key: string): SyncMode {
+  if (value === 'records' || value === 'data' || value === 'off') return value;
+  throw invalid(`${key}: ${JSON.stringify(value)} is none of records, data, off`);
+}
+
+function invalid(message: string): ThinlayerError {
+  return new ThinlayerError('invalid_argument', message, { op: 'options' });
+}

@@ -1,0 +1,104 @@
+/**
+ * What the actors need of the world. Implementations are in src/store, src/archive and src/host; tests have fakes.
+ * Every method rejects with a ThinlayerError; none blocks the event loop.
+ */
+
+import type { Change, IdMaps, LayerId, LayerInfo, LayerRecord } from './model.js';
+import type { OverlayMount } from './mount-plan.js';
+import type { ByteStream, Cancel, HomeConfig } from './service.js';
+
+export interface Mounter {
+  /** Makes `target` if it is missing, mounts, gives `work/work` to the mapped root. After a failure nothing stays, not even `target`. */
+  mount(mount: OverlayMount): Promise<void>;
+  /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
+  unmount(target: string): Promise<void>;
+}
+
+/** The layers of one home: their records, held in memory, and their directories. */
+export interface LayerStore {
+  /** From memory, at once. */
+  get(id: LayerId): LayerInfo | undefined;
+  list(): Iterable<LayerInfo>;
+  hasChildren(id: LayerId): boolean;
+  /** Layers whose record cannot be trusted, and why: each answers with that until `reload` finds it mended. */
+  broken(): ReadonlyMap<LayerId, string>;
+  /** `l/NAME` links as absolute paths: the layer's own, and its ancestors', uppermost first. Throws `data_loss` for a missing ancestor. */
+  links(id: LayerId): { own: string; lowers: string[] };
+
+  /** Directories, links, record; the parent is marked committed. All or nothing; durable when it resolves (see SyncMode). */
+  create(record: LayerRecord): Promise<LayerInfo>;
+  /** Replaces the record; durable when it resolves. */
+  update(record: LayerRecord): Promise<void>;
+  /** An empty directory beside `diff`, on the same file system, to unpack into. */
+  stage(id: LayerId): Promise<Staging>;
+  /** Out of the index, renamed into the trash; the files are deleted in the background. Unknown: success. */
+  remove(id: LayerId): Promise<void>;
+  /** Reads one layer from disk again (`repair`). */
+  reload(id: LayerId): Promise<LayerInfo | undefined>;
+  /** Waits for deletions under way, gives the lock back. */
+  close(): Promise<void>;
+}
+
+export interface Staging {
+  readonly path: string;
+  /** The staged tree becomes the layer's `diff`, atomically, and `record` its record. */
+  commit(record: LayerRecord): Promise<void>;
+  /** Deletes what was staged. Also right after a failed commit. */
+  discard(): Promise<void>;
+}
+
+export interface ApplyOptions extends Cancel {
+  readonly idMaps: IdMaps;
+  /** `overlay`: `.wh.NAME` becomes a 0:0 device, `.wh..wh..opq` an attribute. `remove`: the named file is deleted from the tree. */
+  readonly whiteouts: 'overlay' | 'remove';
+}
+
+export interface ProduceOptions extends Cancel {
+  readonly idMaps: IdMaps;
+}
+
+/** Archives and comparisons of directory trees. The given directories are read and written in place; nothing is mounted. */
+export interface Archive {
+  /** Unpacks into `root`. An empty, truncated or malformed archive is `invalid_argument`. What was written before a failure stays: unpack into a staging directory. */
+  apply(root: string, tar: ByteStream, options: ApplyOptions): Promise<void>;
+
+  /** A layer's own directory as a tar: whiteouts in registry form, entries sorted, the same bytes for the same tree. */
+  produce(diff: string, options: ProduceOptions): ByteStream;
+  /** A layer's own directory against its ancestors' (`lowers`, uppermost first), as Docker's naive comparison of the two merged trees would tell. Sorted by path. */
+  changes(diff: string, lowers: readonly string[], cancel?: Cancel): Promise<Change[]>;
+  size(tree: string, cancel?: Cancel): Promise<number>;
+
+  /** The same three for two merged trees; `older` null: against nothing. */
+  produceBetween(newer: string, older: string | null, options: ProduceOptions): ByteStream;
+  changesBetween(newer: string, older: string | null, cancel?: Cancel): Promise<Change[]>;
+  sizeBetween(newer: string, older: string | null, cancel?: Cancel): Promise<number>;
+}
+
+/** Project quotas of a file system. */
+export interface Quota {
+  /** Limits what may be stored below `directory`, which is empty. `failed_precondition` says what to do where the file system cannot. */
+  limit(directory: string, bytes: number): Promise<void>;
+}
+
+/** What probes found out about a home. */
+export interface HostFacts {
+  /** `extfs`, `xfs`, `btrfs`, `tmpfs`, …: the names that `docker info` shows. */
+  readonly backingFileSystem: string;
+  readonly supportsDType: boolean;
+  /** False: a layer's own directory does not tell all its changes (kernel faults), merged trees have to be compared. */
+  readonly nativeDiff: boolean;
+  readonly mountApi: 'fsopen' | 'mount';
+  readonly projectQuota: boolean;
+}
+
+/** All that works on one opened home. */
+export interface Engine {
+  readonly config: HomeConfig;
+  readonly facts: HostFacts;
+  readonly store: LayerStore;
+  readonly mounter: Mounter;
+  readonly archive: Archive;
+  readonly quota: Quota;
+  /** Layers that the kernel had mounted when the home was opened. */
+  readonly mounted: ReadonlySet<LayerId>;
+}

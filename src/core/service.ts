@@ -1,0 +1,68 @@
+/**
+ * What a front end holds. The words are containerd's; the graph driver's calls are translated to them
+ * (ARCHITECTURE.md, "One request").
+ *
+ * Every method may be repeated: Docker sends a call again after a broken connection. Errors are ThinlayerError.
+ * A `signal` that aborts ends the caller's wait, and the work if nobody else needs it.
+ */
+
+import type { Change, CreateOptions, IdMaps, LayerId, LayerInfo, LayerKind } from './model.js';
+import type { DriverOptions } from './options.js';
+import type { OverlayMount } from './mount-plan.js';
+
+/** What Docker's Init says; remembered on disk, because dockerd does not repeat it when only we restart. */
+export interface HomeConfig {
+  readonly home: string;
+  readonly options: DriverOptions;
+  readonly idMaps: IdMaps;
+}
+
+export interface Cancel {
+  readonly signal?: AbortSignal;
+}
+
+/** An archive in flight: bytes in order, any chunk size. */
+export type ByteStream = AsyncIterable<Uint8Array>;
+
+export interface LayerService {
+  /** Opens a home: probes it, takes its lock, recovers its layers. Again, with the same or another home: starts anew from disk and mountinfo. */
+  open(config: HomeConfig): Promise<void>;
+
+  /** Idempotent for the same parent, kind and options; else `already_exists`. */
+  create(id: LayerId, parent: LayerId | null, kind: LayerKind, options: CreateOptions): Promise<void>;
+
+  /** The mount that `attach` would make, as a value. Mounts nothing. Empty for a layer with no lower layers. */
+  mounts(id: LayerId): OverlayMount[];
+
+  /** Counts one use and answers the directory with the merged files, which stands when this resolves. */
+  attach(id: LayerId, label: string | null, cancel?: Cancel): Promise<string>;
+
+  /** Takes one use; the last one unmounts. Without a use it is a success: Docker sends such calls after a crash. */
+  detach(id: LayerId): Promise<void>;
+
+  /** Unpacks `tar` into a fresh layer and answers its size in bytes. After a failure the layer is as it was before. */
+  applyDiff(id: LayerId, parent: LayerId | null, tar: ByteStream, cancel?: Cancel): Promise<number>;
+
+  /** The layer's changes against `parent` as a tar. Resolves when the first bytes are there, so that most errors come before them. */
+  diff(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<ByteStream>;
+
+  changes(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<Change[]>;
+
+  /** Bytes of regular files (hard links once) and of symlink targets in the layer's changes against `parent`. */
+  size(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<number>;
+
+  stat(id: LayerId): LayerInfo | undefined;
+  list(): Iterable<LayerInfo>;
+
+  /** Unmounts first if need be. Unknown: success. With children: `failed_precondition`. */
+  remove(id: LayerId): Promise<void>;
+
+  /** Gets a `failed` layer out of that state: looks at the disk again. */
+  repair(id: LayerId): Promise<void>;
+
+  /** dockerd's orderly end: unmounts what no container uses. */
+  cleanup(): Promise<void>;
+
+  /** Rows for `docker info`. */
+  status(): [string, string][];
+}
