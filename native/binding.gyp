@@ -12,6 +12,7 @@
         "probe.cc",
         "host.cc",
         "quota.cc",
+        "rooted.cc",
         "tree_writer.cc",
         "tree_reader.cc",
         "tree_compare.cc"
