@@ -13,6 +13,11 @@
         "host.cc",
         "quota.cc",
         "rooted.cc",
+        "tree.cc",
+        "tree_batch.cc",
+        "tree_directories.cc",
+        "tree_metadata.cc",
+        "tree_remove.cc",
         "tree_writer.cc",
         "tree_reader.cc",
         "tree_compare.cc"
