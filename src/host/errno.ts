@@ -68,7 +68,10 @@ export interface SystemError extends Error {
 
 export function isSystemError(error: unknown): error is SystemError {
   return (
-    error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('E')
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^E[A-Z0-9]+$/.test(error.code)
   );
 }
 
