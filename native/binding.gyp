@@ -16,6 +16,9 @@
         "host.cc",
         "quota.cc",
         "tree_writer.cc",
+        "directory.cc",
+        "xattr.cc",
+        "tree_walk.cc",
         "tree_reader.cc",
         "tree_compare.cc"
       ],
