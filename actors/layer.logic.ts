@@ -39,9 +39,7 @@ export type ProvidedLayerMachine = ReturnType<typeof layerMachineOn>;
 async function createLayer(engine: Engine, { id, request }: Work<'layer.create'>): Promise<LayerInfo> {
   const record = newRecord(engine, id, request);
   if (record.parent !== null) checkParent(engine, record.parent, id);
-  const { quota } = record;
-  if (quota === null) return engine.store.create(record);
-  return engine.store.create(record, (directory) => engine.quota.limit(directory, quota));
+  return engine.store.create(record);
 }
 
 function newRecord(engine: Engine, id: LayerId, request: RequestOf<'layer.create'>): LayerRecord {
