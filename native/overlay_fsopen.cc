@@ -28,7 +28,8 @@ std::string KernelLog(int context) {
 
 [[noreturn]] void FailInContext(int context, const std::string& what, const std::string& path) {
   int number = errno;
-  FailWith(number, what.c_str(), path, KernelLog(context));
+  std::string log = KernelLog(context);
+  FailWith(number, what.c_str(), path, log.empty() ? kSeeKernelLog : log);
 }
 
 void SetString(int context, const char* key, const std::string& value) {
