@@ -18,17 +18,17 @@ namespace {
 
 int LockFile(const std::string& path, const std::string& text) {
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid()) Fail("open", path);
+  if (!file) Fail("open", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) Fail("flock", path);
   if (ftruncate(file.get(), 0) != 0) Fail("ftruncate", path);
   ssize_t written = pwrite(file.get(), text.data(), text.size(), 0);
   if (written != static_cast<ssize_t>(text.size())) Fail("write", path);
-  return file.Release();
+  return file.release();
 }
 
 void SyncFileSystem(const std::string& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) Fail("open", path);
+  if (!file) Fail("open", path);
   if (syncfs(file.get()) != 0) Fail("syncfs", path);
 }
 

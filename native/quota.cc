@@ -25,7 +25,7 @@ constexpr uint64_t kBlock = 512;
 
 Fd OpenDirectory(const std::string& path) {
   Fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!directory.valid()) Fail("open", path);
+  if (!directory) Fail("open", path);
   return directory;
 }
 

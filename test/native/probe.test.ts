@@ -1,6 +1,7 @@
 /** Probes and quotas on the file systems at hand. */
 
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -48,6 +49,30 @@ test(
     const forced = await probeHome(addon, plan.target, { overrideKernelCheck: true });
     assert.match(forced.warnings[0] ?? '', /do not work/);
     assert.equal(forced.nativeDiff, false);
+  },
+);
+
+const noUserNamespace =
+  spawnSync('unshare', ['-U', '-r', '-m', 'true']).status === 0
+    ? false
+    : 'NO USER NAMESPACES HERE: not tested';
+
+test(
+  'in a user namespace attributes of users are taken',
+  { skip: cannotMount || noUserNamespace },
+  async (t) => {
+    const home = await ScratchHome.make(t);
+    const at = (name: string) => JSON.stringify(new URL(`../../src/host/${name}.js`, import.meta.url).href);
+    const script = `
+    import { loadAddon } from ${at('addon')};
+    import { probeHome } from ${at('probe')};
+    console.log(JSON.stringify(await probeHome(loadAddon(), ${JSON.stringify(home.path)}, { overrideKernelCheck: false })));`;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const probe = JSON.parse(execFileSync('unshare', ['-U', '-r', '-m', ...node], { encoding: 'utf8' }));
+    assert.equal(probe.overlay.userNamespace, true);
+    assert.deepEqual([probe.supportsDType, probe.nativeDiff, probe.projectQuota], [true, true, false]);
+    assert.equal(probe.quotaRefusal, 'not in a user namespace');
+    assert.deepEqual(await readdir(home.path), ['l']);
   },
 );
 
