@@ -1,5 +1,6 @@
 /** Whether each layer's chain leads to a base layer. Pure. */
 
+import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerRecord } from '../core/model.js';
 
 /**
@@ -31,11 +32,31 @@ export function chainFaults(
 
 function blame(path: readonly LayerId[], end: LayerId, cycle: boolean, broken: Map<LayerId, string>): void {
   const cause = broken.get(end);
-  let reason = `its parent ${end} is missing; remove it and pull its image again`;
-  if (cycle) reason = `its chain of parents is a circle through ${end}; remove it and pull its image again`;
-  else if (cause !== undefined) reason = `its ancestor ${end} is broken: ${cause}`;
-  for (const layer of path)
-    broken.set(layer, reason.replace('its parent', layer === path.at(-1) ? 'its parent' : 'its ancestor'));
+  const reason = (layer: LayerId): string => {
+    if (cycle) return `its chain of parents is a circle through ${end}; remove it and pull its image again`;
+    if (cause !== undefined) return `its ancestor ${end} is broken: ${cause}`;
+    const which = layer === path.at(-1) ? 'parent' : 'ancestor';
+    return `its ${which} ${end} is missing; remove it and pull its image again`;
+  };
+  for (const layer of path) broken.set(layer, reason(layer));
+}
+
+/** Records of the ancestors, uppermost first. Throws `data_loss` for a missing one. */
+export function ancestorsOf(
+  find: (id: LayerId) => LayerRecord | undefined,
+  record: LayerRecord,
+): LayerRecord[] {
+  const chain: LayerRecord[] = [];
+  for (let parent = record.parent; parent !== null;) {
+    const ancestor = find(parent);
+    if (ancestor === undefined) {
+      const message = `layer ${record.id} has lost its ancestor ${parent}; remove it and pull its image again`;
+      throw new ThinlayerError('data_loss', message, { op: 'chain', layer: record.id });
+    }
+    chain.push(ancestor);
+    parent = ancestor.parent;
+  }
+  return chain;
 }
 
 /** Number of ancestors of each layer that is not broken. */

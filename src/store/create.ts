@@ -79,9 +79,9 @@ function markParent(store: StoreContext, parent: LayerId, undo: Undo[]): Promise
   const { paths, disk, index, turns } = store;
   return turns.take(`committed:${parent}`, async () => {
     if (index.committed(parent)) return;
+    undo.push(() => unmarkParent(store, parent));
     await disk.writeFile(layerFiles(paths.home, parent).committed, '', 0o600);
     index.setCommitted(parent, true);
-    undo.push(() => unmarkParent(store, parent));
   });
 }
 

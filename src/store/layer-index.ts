@@ -2,7 +2,7 @@
 
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerInfo, LayerRecord } from '../core/model.js';
-import { chainFaults } from './chains.js';
+import { ancestorsOf, chainFaults } from './chains.js';
 import { layerPaths, linkPath } from './paths.js';
 
 interface Entry {
@@ -93,16 +93,7 @@ export class LayerIndex {
 
   /** Records of the ancestors, uppermost first. Throws `data_loss` for a missing one. */
   ancestors(record: LayerRecord): LayerRecord[] {
-    const chain: LayerRecord[] = [];
-    for (let parent = record.parent; parent !== null; parent = chain[chain.length - 1]?.parent ?? null) {
-      const entry = this.#entries.get(parent);
-      if (entry === undefined) {
-        const message = `layer ${record.id} has lost its ancestor ${parent}; remove it and pull its image again`;
-        throw new ThinlayerError('data_loss', message, { op: 'chain', layer: record.id });
-      }
-      chain.push(entry.record);
-    }
-    return chain;
+    return ancestorsOf((id) => this.#entries.get(id)?.record, record);
   }
 
   /** Adds or replaces an entry. Children are counted apart: see `holdParent`. */

@@ -46,11 +46,17 @@ export function checkSameLayer(old: LayerRecord, record: LayerRecord): void {
 }
 
 /** Waits for the undoing of a failed change. That it fails too is told here, as the caller throws the first failure. */
-export async function undone(store: StoreContext, record: LayerRecord, undo: Promise<void>): Promise<void> {
+export async function undone(
+  store: StoreContext,
+  record: LayerRecord,
+  undo: Promise<void>,
+): Promise<boolean> {
   try {
     await undo;
+    return true;
   } catch (error) {
     const failure = fromErrno(error, { op: 'undo', layer: record.id });
     store.log.error({ err: failure, layer: record.id }, `${failure.message}; the next start cleans up`);
+    return false;
   }
 }

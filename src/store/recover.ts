@@ -6,7 +6,8 @@ import { makeDirectory } from './context.js';
 import type { StoreContext } from './context.js';
 import { ifPresent } from './disk.js';
 import { layerFiles, linkPath, linkTarget, lowerText } from './paths.js';
-import type { Mend, PlannedLayer, RecoveryPlan } from './plan.js';
+import type { Mend } from './mends.js';
+import type { PlannedLayer, RecoveryPlan } from './plan.js';
 
 export async function recover(store: StoreContext, plan: RecoveryPlan): Promise<void> {
   const { index, log } = store;

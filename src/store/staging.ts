@@ -66,7 +66,12 @@ export class Stagings {
         },
       );
     }
-    await commitStaging(this.#store, record);
+    try {
+      await commitStaging(this.#store, record);
+    } catch (error) {
+      if (this.#store.index.broken().has(id)) this.#open.delete(id);
+      throw error;
+    }
     this.#open.delete(id);
   }
 }
@@ -92,9 +97,12 @@ async function commitStaging(store: StoreContext, record: LayerRecord): Promise<
     swapped = true;
     await draft.publish(files.record);
   } catch (error) {
-    // First of all no redo log: whatever fails now, the next start must not carry on with this commit.
-    await undone(store, record, draft.discard());
-    await undone(store, record, swapBack(store, files, swapped, replaced));
+    // The redo log goes last: whoever dies in between, or cannot go back, is carried forward by the next start.
+    const undo = swapBack(store, files, swapped, replaced).then(() => draft.discard());
+    if (!(await undone(store, record, undo))) {
+      index.setFault(record.id, 'a failed commit could not be undone; repair the layer');
+      index.assess();
+    }
     throw error;
   }
   index.set(record, index.committed(record.id));
