@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ThinlayerError } from '../../../src/core/errors.js';
+import type { CreateOptions } from '../../../src/core/model.js';
 import { infoOf, LayerLife, PARENT, REQUESTS } from './layer-life.js';
 import type { RequestName } from './layer-life.js';
 
@@ -228,6 +229,35 @@ test('while it works a layer refuses further requests, and names its state', asy
   await life.mailbox.ask(REQUESTS.repair);
   life.end('ok');
   assert.equal(await attached, '/home/child/merged');
+});
+
+test('creation is repeated with success for the same layer only', async () => {
+  const life = new LayerLife({ info: infoOf({ quota: 1024 ** 3, kind: 'container', mountLabel: 'a:b' }) });
+  const ask = (options: CreateOptions, parent: typeof PARENT | null = PARENT) =>
+    life.mailbox.ask({ type: 'layer.create', parent, kind: 'container', options });
+  await ask({ mountLabel: 'a:b', storageOptions: { size: '1G' } });
+  await ask({ mountLabel: 'a:b' });
+  await ask({ mountLabel: 'a:b', storageOptions: {} });
+  await assert.rejects(ask({ mountLabel: 'a:b', storageOptions: { size: '2G' } }), {
+    code: 'already_exists',
+  });
+  await assert.rejects(ask({}), { code: 'already_exists' });
+  await assert.rejects(ask({ mountLabel: 'a:b' }, null), { code: 'already_exists' });
+  assert.deepEqual(life.states, ['created']);
+});
+
+test('creation again with options that make no sense is refused, and the actor lives on', async () => {
+  const life = new LayerLife({ info: infoOf({ kind: 'container' }) });
+  const ask = (storageOptions: Record<string, string>) =>
+    life.mailbox.ask({
+      type: 'layer.create',
+      parent: PARENT,
+      kind: 'container',
+      options: { storageOptions },
+    });
+  await assert.rejects(ask({ size: 'huge' }), { code: 'invalid_argument' });
+  await assert.rejects(ask({ color: 'red' }), { code: 'invalid_argument' });
+  assert.equal(life.actor.getSnapshot().status, 'active');
 });
 
 test('a work that rejects with a foreign error is answered as internal', async () => {
