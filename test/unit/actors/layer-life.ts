@@ -72,8 +72,8 @@ export class LayerLife {
   leastUses = 0;
   readonly #jobs: Job[] = [];
   readonly #started: (() => void)[] = [];
-  /** While a request is asked with outcomes: those still to come. */
-  #script: Outcome[] | undefined;
+  /** How the next work ends, at once; undefined: by `end`. */
+  #next: (() => Outcome) | undefined;
 
   constructor(input: Partial<LayerInput> = {}) {
     const actors = Object.fromEntries(Object.keys(RESULTS).map((name) => [name, this.#work(name)]));
@@ -93,13 +93,18 @@ export class LayerLife {
 
   /** The reply to a request whose works end as `outcomes` say one after the other (the rest well). */
   async ask(name: RequestName, ...outcomes: Outcome[]): Promise<string> {
-    this.#script = outcomes;
+    this.endAs(() => outcomes.shift() ?? 'ok');
     const reply = await this.mailbox.ask(REQUESTS[name]).then(
       (value) => (value === undefined ? 'ok' : `ok ${value}`),
       (error: unknown) => asThinlayerError(error).code,
     );
-    this.#script = undefined;
+    this.#next = undefined;
     return reply;
+  }
+
+  /** From now on every work ends at once. */
+  endAs(next: () => Outcome): void {
+    this.#next = next;
   }
 
   send(name: RequestName, request: number): void {
@@ -129,7 +134,7 @@ export class LayerLife {
       () =>
         new Promise((resolve, reject) => {
           this.#jobs.push({ end: () => resolve(RESULTS[name]), fail: reject });
-          if (this.#script) this.end(this.#script.shift() ?? 'ok');
+          if (this.#next) this.end(this.#next());
           for (const started of this.#started.splice(0)) started();
         }),
     );
