@@ -1,7 +1,86 @@
+// Small calls on files that node:fs lacks.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+
 #include "addon.h"
+#include "call.h"
+#include "fd.h"
+#include "worker.h"
 
 namespace thinlayer {
+namespace {
 
-void RegisterHost(Napi::Env, Napi::Object) {}
+int LockFile(const std::string& path, const std::string& text) {
+  Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) Fail("open", path);
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) Fail("flock", path);
+  if (ftruncate(file.get(), 0) != 0) Fail("ftruncate", path);
+  ssize_t written = pwrite(file.get(), text.data(), text.size(), 0);
+  if (written != static_cast<ssize_t>(text.size())) Fail("write", path);
+  return file.release();
+}
+
+void SyncFileSystem(const std::string& path) {
+  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) Fail("open", path);
+  if (syncfs(file.get()) != 0) Fail("syncfs", path);
+}
+
+void SetXattr(const std::string& path, const std::string& name, const std::string& value) {
+  if (lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) Fail(("setxattr " + name).c_str(), path);
+}
+
+std::optional<std::string> GetXattr(const std::string& path, const std::string& name) {
+  std::string value(65536, '\0');  // XATTR_SIZE_MAX
+  ssize_t size = lgetxattr(path.c_str(), name.c_str(), value.data(), value.size());
+  if (size < 0 && errno == ENODATA) return std::nullopt;
+  if (size < 0) Fail(("getxattr " + name).c_str(), path);
+  value.resize(size);
+  return value;
+}
+
+Napi::Value LockFileJs(const Napi::CallbackInfo& info) {
+  return Submit(info.Env(), Lane::kFile,
+                std::make_unique<FunctionJob<int>>(
+                    [path = StringAt(info, 0), text = StringAt(info, 1)] { return LockFile(path, text); },
+                    [](Napi::Env env, int& fd) { return Napi::Number::New(env, fd); }));
+}
+
+Napi::Value SyncfsJs(const Napi::CallbackInfo& info) {
+  return SubmitCall(info.Env(), Lane::kFile, [path = StringAt(info, 0)] { SyncFileSystem(path); });
+}
+
+Napi::Value SetXattrJs(const Napi::CallbackInfo& info) {
+  return SubmitCall(info.Env(), Lane::kFile,
+                    [path = StringAt(info, 0), name = StringAt(info, 1), value = StringAt(info, 2)] {
+                      SetXattr(path, name, value);
+                    });
+}
+
+Napi::Value GetXattrJs(const Napi::CallbackInfo& info) {
+  using Value = std::optional<std::string>;
+  return Submit(info.Env(), Lane::kFile,
+                std::make_unique<FunctionJob<Value>>(
+                    [path = StringAt(info, 0), name = StringAt(info, 1)] { return GetXattr(path, name); },
+                    [](Napi::Env env, Value& value) -> Napi::Value {
+                      if (!value) return env.Null();
+                      return Napi::String::New(env, *value);
+                    }));
+}
+
+}  // namespace
+
+void RegisterHost(Napi::Env env, Napi::Object exports) {
+  exports.Set("lockFile", Napi::Function::New(env, LockFileJs, "lockFile"));
+  exports.Set("syncfs", Napi::Function::New(env, SyncfsJs, "syncfs"));
+  exports.Set("setXattr", Napi::Function::New(env, SetXattrJs, "setXattr"));
+  exports.Set("getXattr", Napi::Function::New(env, GetXattrJs, "getXattr"));
+}
 
 }  // namespace thinlayer
