@@ -30,7 +30,7 @@ export interface DaemonOptions {
   readonly log: string;
 }
 
-export class Jail {
+export class Jail implements AsyncDisposable {
   readonly directory: string;
   /** The jail's first process, as the host sees it. */
   readonly init: number;
@@ -83,12 +83,24 @@ export class Jail {
     return lines.map((line) => line.split(' ')[4] ?? '');
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Ends everything inside and removes the directory. */
   async close(): Promise<void> {
     const ended = once(this.keeper, 'exit');
     this.keeper.stdin?.end();
     if (this.keeper.exitCode === null && this.keeper.signalCode === null) await ended;
   }
+}
+
+/** Waits until `probe` says yes; fails at once when the daemon ends before. */
+export async function ready(daemon: Daemon, probe: () => Promise<boolean>): Promise<void> {
+  await waitFor(`${daemon.name} to answer`, async () => {
+    if (!daemon.running) throw new Error(`${daemon.name} ended at its start`);
+    return (await probe()) || undefined;
+  });
 }
 
 class JailedDaemon implements Daemon {

@@ -5,10 +5,10 @@
 
 import { mkdir, readFile, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { driverUnderTest, pluginCommand } from './drivers.js';
-import { Jail } from './jail.js';
+import { driverUnderTest, pluginSocket, startPlugin } from './drivers.js';
+import { Jail, ready } from './jail.js';
 import { DOCKER_CLI } from './project.js';
-import { isListening, run, waitFor } from './process.js';
+import { run } from './process.js';
 import type { DriverName } from './drivers.js';
 import type { Daemon } from './jail.js';
 import type { Result, RunOptions } from './process.js';
@@ -66,10 +66,6 @@ export class Lab implements AsyncDisposable {
     return this.options.usernsRemap ? this.path('data/100000.100000', this.driver) : this.path('data', this.driver);
   }
 
-  get pluginSocket(): string {
-    return this.path('plugin.sock');
-  }
-
   /** The plugin's process; fails for a driver built into dockerd. */
   get pluginProcess(): Daemon {
     if (!this.plugin) throw new Error(`${this.driver} has no process of its own`);
@@ -107,21 +103,17 @@ export class Lab implements AsyncDisposable {
   }
 
   async startPlugin(): Promise<void> {
-    const command = pluginCommand(this.driver, this.pluginSocket, this.path('state'));
-    if (!command) return;
-    const plugin = await this.jail.start({ name: this.driver, command, log: this.path('plugin.log') });
-    this.plugin = plugin;
-    await this.ready(plugin, () => isListening(this.pluginSocket));
-    await symlink(this.pluginSocket, `/proc/${this.jail.init}/root/run/docker/plugins/${this.driver}.sock`).catch(
-      ignoreExisting,
-    );
+    if (this.driver === 'overlay2') return;
+    this.plugin = await startPlugin(this.jail, this.driver);
+    const plugins = `/proc/${this.jail.init}/root/run/docker/plugins`;
+    await symlink(pluginSocket(this.jail), `${plugins}/${this.driver}.sock`).catch(ignoreExisting);
   }
 
   async startDockerd(): Promise<void> {
     const command = this.dockerdCommand();
     const dockerd = await this.jail.start({ name: 'dockerd', command, log: this.path('dockerd.log') });
     this.dockerd = dockerd;
-    await this.ready(dockerd, async () => (await this.tryDocker({}, 'version')).code === 0);
+    await ready(dockerd, async () => (await this.tryDocker({}, 'version')).code === 0);
   }
 
   async restartDockerd(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
@@ -165,13 +157,6 @@ export class Lab implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  private async ready(daemon: Daemon, probe: () => Promise<boolean>): Promise<void> {
-    await waitFor(`${daemon.name} to answer`, async () => {
-      if (!daemon.running) throw new Error(`${daemon.name} ended at its start\n${await this.logs()}`);
-      return (await probe()) || undefined;
-    });
   }
 
   private dockerdCommand(): string[] {
