@@ -14,7 +14,10 @@ if [ "${2:-}" = inside ]; then
   mkdir -p /run/etc/upper /run/etc/work /run/docker/plugins
   mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work overlay /etc
   rm -rf /etc/docker && mkdir /etc/docker
+  : > /etc/subuid && : > /etc/subgid
   ip link set lo up
+  # Of this network alone; dockerd warns at each container without it.
+  echo 1 > /proc/sys/net/ipv4/ip_forward || true
   echo ready
   read -r _ || true
   exit 0

@@ -1,7 +1,7 @@
 /** Trees that tests use as images, and how they become one. */
 
 import { spawn } from 'node:child_process';
-import { copyFile, link, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Lab } from './lab.js';
 
@@ -14,7 +14,8 @@ export async function makeBusyboxTree(root: string): Promise<void> {
   for (const name of ['bin', 'etc', 'proc', 'sys', 'dev', 'root', 'data']) {
     await mkdir(join(root, name), { recursive: true });
   }
-  await mkdir(join(root, 'tmp'), { mode: 0o1777 });
+  await mkdir(join(root, 'tmp'));
+  await chmod(join(root, 'tmp'), 0o1777);
   await copyFile('/bin/busybox', join(root, 'bin/busybox'));
   for (const applet of APPLETS.split(' ')) await link(join(root, 'bin/busybox'), join(root, 'bin', applet));
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/data:/bin/sh\n');

@@ -13,7 +13,10 @@ import type { DriverName } from './drivers.js';
 import type { Daemon } from './jail.js';
 import type { Result, RunOptions } from './process.js';
 
-const LOG_TAIL_LINES = 40;
+const LOG_TAIL_LINES = 20;
+
+/** Lines of dockerd and its containerd that each start and each container bring. */
+const CHATTER = /level=info|shim disconnected|cleanup warnings|devmapper|blkio weight|containerd config version/;
 
 /** Folders of a home that stay when the last layer is gone. */
 const PERMANENT = ['l', 'cvmfs', 'masks', '.trash'];
@@ -146,7 +149,8 @@ export class Lab implements AsyncDisposable {
   async logs(): Promise<string> {
     const tails = ['plugin.log', 'dockerd.log'].map(async (name) => {
       const lines = (await readFile(this.path(name), 'utf8').catch(() => '(none)')).trimEnd().split('\n');
-      return `--- ${name}\n${lines.slice(-LOG_TAIL_LINES).join('\n')}`;
+      const telling = lines.filter((line) => !CHATTER.test(line));
+      return `--- ${name}\n${telling.slice(-LOG_TAIL_LINES).join('\n')}`;
     });
     return (await Promise.all(tails)).join('\n');
   }
@@ -162,7 +166,7 @@ export class Lab implements AsyncDisposable {
   private dockerdCommand(): string[] {
     const { storageOpts = [], usernsRemap, liveRestore } = this.options;
     const flags = [
-      ...['--experimental', '-s', this.driver, '-H', `unix://${this.path('docker.sock')}`],
+      ...['--experimental', '--log-level=warn', '-s', this.driver, '-H', `unix://${this.path('docker.sock')}`],
       ...['--data-root', this.path('data'), '--exec-root', this.path('exec'), '--pidfile', this.path('dockerd.pid')],
       ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
       // systemd's cgroup driver would reach the host's systemd.
