@@ -1,7 +1,125 @@
+// Overlay mounts, made and taken away.
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
 #include "addon.h"
+#include "overlay.h"
+#include "worker.h"
 
 namespace thinlayer {
 
-void RegisterMount(Napi::Env, Napi::Object) {}
+namespace {
+
+// A volatile mount leaves this mark, for the next mount to notice that data may have been lost. Who asks for `volatile`
+// accepts that; without this a container could be started only once.
+void ForgetVolatile(const OverlayMount& mount) {
+  for (const std::string& option : mount.options) {
+    if (option != "volatile" || mount.upper.empty()) continue;
+    std::string mark = mount.work + "/work/incompat/volatile";
+    if (unlink((mark + "/dirty").c_str()) != 0 && errno != ENOENT) Fail("unlink", mark + "/dirty");
+    if (rmdir(mark.c_str()) != 0 && errno != ENOENT) Fail("rmdir", mark);
+  }
+}
+
+void MakeTarget(const OverlayMount& mount) {
+  const char* target = mount.target.c_str();
+  if (mkdir(target, 0700) == 0) {
+    if (lchown(target, mount.uid, mount.gid) != 0) Fail("chown", mount.target);
+  } else if (errno != EEXIST) {
+    Fail("mkdir", mount.target);
+  }
+}
+
+// The kernel makes work/work as itself; a container's root that is mapped to another id must own it.
+void GiveWork(const OverlayMount& mount) {
+  if (mount.upper.empty()) return;
+  std::string work = mount.work + "/work";
+  if (lchown(work.c_str(), mount.uid, mount.gid) == 0) return;
+  int number = errno;
+  umount2(mount.target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  FailWith(number, "chown", work);
+}
+
+void MountOverlay(const OverlayMount& mount) {
+  try {
+    MakeTarget(mount);
+    ForgetVolatile(mount);
+    mount.fsopen ? MountByFsopen(mount) : MountByOptions(mount);
+    GiveWork(mount);
+  } catch (...) {
+    rmdir(mount.target.c_str());
+    throw;
+  }
+}
+
+// Mounts are stacked if a former daemon was killed between its mount and its record.
+void Unmount(const std::string& path) {
+  while (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+  if (errno == ENOENT) return;
+  if (errno != EINVAL) Fail("umount", path);
+  if (rmdir(path.c_str()) != 0 && errno != ENOENT) Fail("rmdir", path);
+}
+
+std::string StringOf(const Napi::Object& object, const char* key) {
+  Napi::Value value = object.Get(key);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+}
+
+std::vector<std::string> StringsOf(const Napi::Object& object, const char* key) {
+  Napi::Array array = object.Get(key).As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  return strings;
+}
+
+OverlayMount ParseMount(const Napi::Object& o) {
+  return OverlayMount{StringOf(o, "target"),
+                      StringsOf(o, "lowers"),
+                      StringOf(o, "upper"),
+                      StringOf(o, "work"),
+                      StringsOf(o, "options"),
+                      StringOf(o, "context"),
+                      StringOf(o, "home"),
+                      StringOf(o, "api") == "fsopen",
+                      o.Get("uid").As<Napi::Number>().Uint32Value(),
+                      o.Get("gid").As<Napi::Number>().Uint32Value()};
+}
+
+class MountJob : public Job {
+ public:
+  explicit MountJob(OverlayMount mount) : mount_(std::move(mount)) {}
+  void Run() override { MountOverlay(mount_); }
+
+ private:
+  const OverlayMount mount_;
+};
+
+class UnmountJob : public Job {
+ public:
+  explicit UnmountJob(std::string path) : path_(std::move(path)) {}
+  void Run() override { Unmount(path_); }
+
+ private:
+  const std::string path_;
+};
+
+Napi::Value MountOverlayJs(const Napi::CallbackInfo& info) {
+  return Submit(info.Env(), Lane::kMount, std::make_unique<MountJob>(ParseMount(info[0].As<Napi::Object>())));
+}
+
+Napi::Value UnmountJs(const Napi::CallbackInfo& info) {
+  return Submit(info.Env(), Lane::kMount, std::make_unique<UnmountJob>(info[0].As<Napi::String>().Utf8Value()));
+}
+
+}  // namespace
+
+void RegisterMount(Napi::Env env, Napi::Object exports) {
+  exports.Set("mountOverlay", Napi::Function::New(env, MountOverlayJs, "mountOverlay"));
+  exports.Set("unmount", Napi::Function::New(env, UnmountJs, "unmount"));
+}
 
 }  // namespace thinlayer

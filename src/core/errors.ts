@@ -52,3 +52,18 @@ export function asThinlayerError(error: unknown, context: ErrorContext = {}): Th
   const message = error instanceof Error ? error.message : String(error);
   return new ThinlayerError('internal', message, { ...context, cause: error });
 }
+
+/** Undoes what a failed operation left, and answers the failure to throw: with a word of it if the undoing failed too. */
+export async function undone(failure: unknown, undo: () => Promise<void>): Promise<ThinlayerError> {
+  const error = asThinlayerError(failure);
+  try {
+    await undo();
+    return error;
+  } catch (left) {
+    return new ThinlayerError(
+      error.code,
+      `${error.message}; undoing it failed too: ${asThinlayerError(left).message}`,
+      { ...(error.op && { op: error.op }), ...(error.layer && { layer: error.layer }), cause: error },
+    );
+  }
+}

@@ -25,7 +25,7 @@ export interface LayerStore {
   /** `l/NAME` links as absolute paths: the layer's own, and its ancestors', uppermost first. Throws `data_loss` for a missing ancestor. */
   links(id: LayerId): { own: string; lowers: string[] };
 
-  /** Directories, links, record; the parent is marked committed. All or nothing; durable when it resolves (see SyncMode). */
+  /** Directories, links, quota, record; the parent is marked committed. All or nothing; durable when it resolves (see SyncMode). */
   create(record: LayerRecord): Promise<LayerInfo>;
   /** Replaces the record; durable when it resolves. */
   update(record: LayerRecord): Promise<void>;
@@ -98,7 +98,6 @@ export interface Engine {
   readonly store: LayerStore;
   readonly mounter: Mounter;
   readonly archive: Archive;
-  readonly quota: Quota;
   /** Layers that the kernel had mounted when the home was opened. */
   readonly mounted: ReadonlySet<LayerId>;
 }

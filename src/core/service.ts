@@ -24,6 +24,17 @@ export interface Cancel {
 /** An archive in flight: bytes in order, any chunk size. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
+/** One line of what an administrator sees of a layer. */
+export interface LayerReport {
+  readonly id: LayerId;
+  /** The machine's state: `created`, `applied`, `mounted`, `failed`, or one of work. */
+  readonly state: string;
+  readonly uses: number;
+  readonly parent: LayerId | null;
+  /** Why it is `failed`. */
+  readonly cause: string | null;
+}
+
 export interface LayerService {
   /** Opens a home: probes it, takes its lock, recovers its layers. Again, with the same or another home: starts anew from disk and mountinfo. */
   open(config: HomeConfig): Promise<void>;
@@ -53,6 +64,8 @@ export interface LayerService {
 
   stat(id: LayerId): LayerInfo | undefined;
   list(): Iterable<LayerInfo>;
+  /** All layers with their states, failed ones too. */
+  report(): Iterable<LayerReport>;
 
   /** Unmounts first if need be. Unknown: success. With children: `failed_precondition`. */
   remove(id: LayerId): Promise<void>;

@@ -1,0 +1,174 @@
+/** The work behind a layer's transient states: each is one promise over the ports of the opened home. */
+
+import { fromPromise } from 'xstate';
+
+import { randomBytes } from 'node:crypto';
+
+import { ThinlayerError, undone } from '../src/core/errors.js';
+import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
+import { checkDepth, planMount } from '../src/core/mount-plan.js';
+import type { OverlayMount } from '../src/core/mount-plan.js';
+import type { Engine, Staging } from '../src/core/ports.js';
+import type { RequestOf } from '../src/core/request.js';
+import { quotaOf } from '../src/core/storage-options.js';
+import { layerMachine } from './layer.machine.js';
+import type { Work } from './layer.machine.js';
+
+/** The machine with its work bound to one opened home. Made once an opening: `provide` costs far more than an actor. */
+export function layerMachineOn(engine: Engine) {
+  return layerMachine.provide({
+    actors: {
+      createLayer: fromPromise<LayerInfo, Work<'layer.create'>>(({ input }) => createLayer(engine, input)),
+      applyLayer: fromPromise<LayerInfo, Work<'layer.apply'>>(({ input, signal }) =>
+        applyLayer(engine, input, signal),
+      ),
+      mountLayer: fromPromise<string, Work<'layer.attach'>>(({ input }) => mountLayer(engine, input)),
+      unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
+        engine.mounter.unmount(known(engine, input.id).paths.merged),
+      ),
+      removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => engine.store.remove(input.id)),
+      reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
+        engine.store.reload(input.id),
+      ),
+    },
+  });
+}
+
+export type ProvidedLayerMachine = ReturnType<typeof layerMachineOn>;
+
+async function createLayer(engine: Engine, { id, request }: Work<'layer.create'>): Promise<LayerInfo> {
+  const record = newRecord(engine, id, request);
+  if (record.parent !== null) checkParent(engine, record.parent, id);
+  return engine.store.create(record);
+}
+
+function newRecord(engine: Engine, id: LayerId, request: RequestOf<'layer.create'>): LayerRecord {
+  return {
+    version: 1,
+    id,
+    parent: request.parent,
+    kind: request.kind,
+    state: 'created',
+    link: newLink(),
+    size: null,
+    quota: quotaFor(engine, request.kind, request.options.storageOptions),
+    mountLabel: request.options.mountLabel ?? null,
+  };
+}
+
+/** 130 random bits: two layers never share a name in `l/`. */
+function newLink(): string {
+  return Array.from(randomBytes(26), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte & 31]).join('');
+}
+
+function quotaFor(
+  engine: Engine,
+  kind: LayerKind,
+  options: Readonly<Record<string, string>> | undefined,
+): number | null {
+  const asked = options === undefined ? null : quotaOf(options);
+  if (kind === 'container') return asked ?? engine.config.options.defaultQuota;
+  if (asked === null) return null;
+  throw new ThinlayerError(
+    'invalid_argument',
+    '--storage-opt size is for containers; an image layer has no quota',
+    {
+      op: 'create',
+    },
+  );
+}
+
+function checkParent(engine: Engine, parent: LayerId, id: LayerId): void {
+  const broken = engine.store.broken().get(parent);
+  if (broken !== undefined) {
+    throw new ThinlayerError(
+      'data_loss',
+      `layer ${id} cannot be made on ${parent}, which cannot be used: ${broken}`,
+      {
+        op: 'create',
+        layer: id,
+      },
+    );
+  }
+  const info = engine.store.get(parent);
+  if (!info) {
+    throw new ThinlayerError('not_found', `layer ${id} cannot be made: its parent ${parent} does not exist`, {
+      op: 'create',
+      layer: id,
+    });
+  }
+  checkDepth({ record: { id } }, info.lowers.length + 1, engine.config.options.maxLowers);
+}
+
+async function mountLayer(engine: Engine, { id, request }: Work<'layer.attach'>): Promise<string> {
+  const plan = mountOf(engine, id, request.label);
+  if (!plan) return known(engine, id).paths.diff;
+  await engine.mounter.mount(plan);
+  return plan.target;
+}
+
+/** The mount that shows `id` now: the store knows better than the actor whether it got children meanwhile. */
+export function mountOf(engine: Engine, id: LayerId, label: string | null): OverlayMount | null {
+  const links = engine.store.links(id);
+  return planMount({
+    layer: known(engine, id),
+    lowerLinks: links.lowers,
+    ownLink: links.own,
+    label,
+    options: engine.config.options,
+  });
+}
+
+export function known(engine: Engine, id: LayerId): LayerInfo {
+  const info = engine.store.get(id);
+  if (info) return info;
+  throw new ThinlayerError('not_found', `layer ${id} does not exist`, { layer: id });
+}
+
+/** Unpacked beside `diff` and then put in its place: until the last step the layer is as it was. */
+async function applyLayer(engine: Engine, work: Work<'layer.apply'>, stop: AbortSignal): Promise<LayerInfo> {
+  const { id, request } = work;
+  const { record } = known(engine, id);
+  const signal = request.signal ? AbortSignal.any([stop, request.signal]) : stop;
+  const staging = await engine.store.stage(id);
+  try {
+    if (request.parent === record.parent) await unpack(engine, staging.path, request, 'overlay', signal);
+    else await unpackOnMerged(engine, id, staging, request, signal);
+    const size = await engine.archive.size(staging.path, { signal });
+    await staging.commit({ ...record, state: 'applied', size });
+  } catch (error) {
+    throw await undone(error, () => staging.discard());
+  }
+  return known(engine, id);
+}
+
+function unpack(
+  engine: Engine,
+  root: string,
+  request: RequestOf<'layer.apply'>,
+  whiteouts: 'overlay' | 'remove',
+  signal: AbortSignal,
+): Promise<void> {
+  return engine.archive.apply(root, request.tar, { idMaps: engine.config.idMaps, whiteouts, signal });
+}
+
+/**
+ * The archive is a difference to another layer than this one's parent: it is unpacked over the merged files, and
+ * what overlayfs makes of it in the upper directory is the layer's diff (Docker's naive differ does the same).
+ */
+async function unpackOnMerged(
+  engine: Engine,
+  id: LayerId,
+  staging: Staging,
+  request: RequestOf<'layer.apply'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = mountOf(engine, id, null);
+  if (!plan?.writable) return unpack(engine, staging.path, request, 'remove', signal);
+  await engine.mounter.mount({ ...plan, writable: { ...plan.writable, upper: staging.path } });
+  try {
+    await unpack(engine, plan.target, request, 'remove', signal);
+  } finally {
+    await engine.mounter.unmount(plan.target);
+  }
+}

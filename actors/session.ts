@@ -1,0 +1,175 @@
+/**
+ * One opened home: routes each call to the layer's actor through its gate, or, for readers, past it under a shared
+ * hold (a build's COPY reads a `diff` and feeds it into an `applyDiff` while it attaches and detaches the same
+ * layers: no lock may span both).
+ */
+
+import { asThinlayerError, ThinlayerError } from '../src/core/errors.js';
+import type { Change, CreateOptions, LayerId, LayerKind } from '../src/core/model.js';
+import type { Archive, Engine } from '../src/core/ports.js';
+import type { ByteStream, Cancel } from '../src/core/service.js';
+import { Calls } from './calls.js';
+import { Holds } from './holds.js';
+import { known } from './layer.logic.js';
+import { LayerRegistry } from './registry.js';
+import type { RegistryOptions } from './registry.js';
+import { primed } from './stream.js';
+
+export class Session {
+  readonly engine: Engine;
+  readonly registry: LayerRegistry;
+  readonly calls = new Calls();
+  readonly #holds = new Holds();
+
+  constructor(engine: Engine, options: RegistryOptions) {
+    this.engine = engine;
+    this.registry = new LayerRegistry(engine, options);
+  }
+
+  async create(id: LayerId, parent: LayerId | null, kind: LayerKind, options: CreateOptions): Promise<void> {
+    const release = parent === null ? () => undefined : this.#holds.take(parent);
+    try {
+      await this.registry.ask(id, { type: 'layer.create', parent, kind, options });
+    } finally {
+      release();
+    }
+  }
+
+  /** A use that was counted for a caller who is gone would never end: it is taken back. */
+  async attach(id: LayerId, label: string | null, { signal }: Cancel): Promise<string> {
+    const path = (await this.registry.ask(id, { type: 'layer.attach', label }, signal)) as string;
+    if (!signal?.aborted) return path;
+    await this.detach(id);
+    throw new ThinlayerError('aborted', `the caller went away while layer ${id} was mounted for it`, {
+      layer: id,
+    });
+  }
+
+  async detach(id: LayerId): Promise<void> {
+    await this.registry.ask(id, { type: 'layer.detach' });
+  }
+
+  async applyDiff(id: LayerId, parent: LayerId | null, tar: ByteStream, { signal }: Cancel): Promise<number> {
+    return (await this.registry.ask(id, { type: 'layer.apply', parent, tar, signal }, signal)) as number;
+  }
+
+  /** Readers that hold the layer end first; the check for children and the removal are one step for `create`. */
+  async remove(id: LayerId): Promise<void> {
+    await this.#holds.exclusively(id, async () => {
+      if (this.engine.store.hasChildren(id)) throw hasChildren(id);
+      await this.registry.ask(id, { type: 'layer.remove' });
+    });
+  }
+
+  async repair(id: LayerId): Promise<void> {
+    this.registry.forgive(id);
+    await this.registry.ask(id, { type: 'layer.repair' });
+  }
+
+  async diff(id: LayerId, parent: LayerId | null, { signal }: Cancel): Promise<ByteStream> {
+    const { archive, config } = this.engine;
+    const options = { idMaps: config.idMaps, ...(signal && { signal }) };
+    const trees = await this.#open(id, parent);
+    const stream = trees.merged
+      ? archive.produceBetween(trees.newer, trees.older, options)
+      : archive.produce(trees.diff, options);
+    const end = this.calls.begin();
+    return primed(stream, async () => {
+      end();
+      await trees.close();
+    });
+  }
+
+  changes(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<Change[]> {
+    return this.#read(id, parent, (archive, trees) =>
+      trees.merged
+        ? archive.changesBetween(trees.newer, trees.older, cancel)
+        : archive.changes(trees.diff, known(this.engine, id).lowers, cancel),
+    );
+  }
+
+  size(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<number> {
+    return this.#read(id, parent, (archive, trees) =>
+      trees.merged ? archive.sizeBetween(trees.newer, trees.older, cancel) : archive.size(trees.diff, cancel),
+    );
+  }
+
+  /** Unmounts what a failed detach left; a layer with uses is somebody's, whatever dockerd says at its end. */
+  async cleanup(): Promise<void> {
+    const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
+    for (const { id } of unused) await this.detach(id);
+  }
+
+  async #read<T>(
+    id: LayerId,
+    parent: LayerId | null,
+    read: (archive: Archive, trees: Trees) => Promise<T>,
+  ): Promise<T> {
+    const trees = await this.#open(id, parent);
+    try {
+      return await read(this.engine.archive, trees);
+    } finally {
+      await trees.close();
+    }
+  }
+
+  /**
+   * The directories to compare, held until `close`. Against the direct parent that is the layer's own `diff`, and
+   * nothing is mounted. Against any other layer the merged trees of both (Docker's naive differ); against nothing,
+   * the whole merged tree.
+   */
+  async #open(id: LayerId, parent: LayerId | null): Promise<Trees> {
+    const release = this.#holds.take(id);
+    try {
+      this.#checkSound(id);
+      const { record, paths } = known(this.engine, id);
+      if (record.parent === parent && this.engine.facts.nativeDiff) {
+        return { merged: false, diff: paths.diff, close: () => Promise.resolve(release()) };
+      }
+      return await this.#openMerged(id, parent, release);
+    } catch (error) {
+      release();
+      throw asThinlayerError(error, { layer: id });
+    }
+  }
+
+  async #openMerged(id: LayerId, parent: LayerId | null, release: () => void): Promise<Trees> {
+    const newer = await this.attach(id, null, {});
+    try {
+      const older = parent === null ? null : await this.attach(parent, null, {});
+      const close = async () => {
+        if (parent !== null) await this.detach(parent);
+        await this.detach(id);
+        release();
+      };
+      return { merged: true, newer, older, close };
+    } catch (error) {
+      await this.detach(id);
+      throw error;
+    }
+  }
+
+  #checkSound(id: LayerId): void {
+    const cause = this.engine.store.broken().get(id);
+    if (cause === undefined) return;
+    throw new ThinlayerError(
+      'data_loss',
+      `layer ${id} cannot be read: ${cause}; mend it and run "thinlayer repair ${id}", or remove it`,
+      { layer: id },
+    );
+  }
+}
+
+/** What a comparison reads, and how to give it back. */
+type Trees = { readonly close: () => Promise<void> } & (
+  | { readonly merged: false; readonly diff: string }
+  | { readonly merged: true; readonly newer: string; readonly older: string | null }
+);
+
+function hasChildren(id: LayerId): ThinlayerError {
+  return new ThinlayerError(
+    'failed_precondition',
+    `layer ${id} cannot be removed: other layers are made on it; remove those first`,
+    { op: 'remove', layer: id },
+  );
+}

@@ -1,0 +1,194 @@
+/** The LayerService that front ends hold: knows whether a home is open, and hands each call to its session. */
+
+import { createActor, waitFor } from 'xstate';
+import type { ActorRefFrom } from 'xstate';
+
+import { ThinlayerError } from '../src/core/errors.js';
+import type { Change, CreateOptions, LayerId, LayerInfo, LayerKind } from '../src/core/model.js';
+import type { OverlayMount } from '../src/core/mount-plan.js';
+import type { Engine } from '../src/core/ports.js';
+import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
+import { Feed } from './feed.js';
+import { Gate } from './gate.js';
+import { mountOf } from './layer.logic.js';
+import { restingState } from './registry.js';
+import { Session } from './session.js';
+import { supervisorMachineWith } from './supervisor.machine.js';
+
+export interface SupervisorOptions {
+  /** Probes, locks and recovers a home. Rejects with what to do; then the home is as it was. */
+  readonly openEngine: (config: HomeConfig) => Promise<Engine>;
+  readonly now: () => number;
+  /** Told of each layer actor that died. */
+  readonly died: (id: LayerId, cause: unknown) => void;
+  readonly version: string;
+}
+
+export class Supervisor implements LayerService {
+  readonly feed: Feed;
+  readonly #options: SupervisorOptions;
+  readonly #actor: ActorRefFrom<ReturnType<typeof supervisorMachineWith>>;
+  /** Openings come one after the other. */
+  readonly #openings = new Gate('supervisor');
+  #session: Session | null = null;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.feed = new Feed(options.now);
+    const machine = supervisorMachineWith({
+      openHome: (config) => this.#openHome(config),
+      closeHome: () => this.#closeHome(),
+    });
+    this.#actor = createActor(machine, { id: 'supervisor' }).start();
+  }
+
+  open(config: HomeConfig): Promise<void> {
+    return this.#openings.pass(async () => {
+      this.#refuseIfEnding();
+      this.#actor.send({ type: 'home.open', config });
+      const settled = await waitFor(this.#actor, (s) => !s.matches('recovering'));
+      if (settled.context.cause) throw settled.context.cause;
+    });
+  }
+
+  /** Ends when the running calls have; new ones are refused from now on. Mounts stay. */
+  async drain(): Promise<void> {
+    this.#actor.send({ type: 'daemon.drain' });
+    await waitFor(this.#actor, (s) => s.status === 'done');
+  }
+
+  create(id: LayerId, parent: LayerId | null, kind: LayerKind, options: CreateOptions): Promise<void> {
+    return this.#call((s) => s.create(id, parent, kind, options));
+  }
+
+  attach(id: LayerId, label: string | null, cancel: Cancel = {}): Promise<string> {
+    return this.#call((s) => s.attach(id, label, cancel));
+  }
+
+  detach(id: LayerId): Promise<void> {
+    return this.#call((s) => s.detach(id));
+  }
+
+  applyDiff(id: LayerId, parent: LayerId | null, tar: ByteStream, cancel: Cancel = {}): Promise<number> {
+    return this.#call((s) => s.applyDiff(id, parent, tar, cancel));
+  }
+
+  diff(id: LayerId, parent: LayerId | null, cancel: Cancel = {}): Promise<ByteStream> {
+    return this.#call((s) => s.diff(id, parent, cancel));
+  }
+
+  changes(id: LayerId, parent: LayerId | null, cancel: Cancel = {}): Promise<Change[]> {
+    return this.#call((s) => s.changes(id, parent, cancel));
+  }
+
+  size(id: LayerId, parent: LayerId | null, cancel: Cancel = {}): Promise<number> {
+    return this.#call((s) => s.size(id, parent, cancel));
+  }
+
+  remove(id: LayerId): Promise<void> {
+    return this.#call((s) => s.remove(id));
+  }
+
+  repair(id: LayerId): Promise<void> {
+    return this.#call((s) => s.repair(id));
+  }
+
+  cleanup(): Promise<void> {
+    return this.#call((s) => s.cleanup());
+  }
+
+  mounts(id: LayerId): OverlayMount[] {
+    const mount = mountOf(this.#opened().engine, id, null);
+    return mount ? [mount] : [];
+  }
+
+  stat(id: LayerId): LayerInfo | undefined {
+    return this.#opened().engine.store.get(id);
+  }
+
+  list(): Iterable<LayerInfo> {
+    return this.#opened().engine.store.list();
+  }
+
+  *report(): Iterable<LayerReport> {
+    const { engine, registry } = this.#opened();
+    const live = new Map([...registry.states()].map((s) => [s.id, s]));
+    for (const { record } of engine.store.list()) {
+      const state = live.get(record.id)?.state ?? restingState(engine, record.id);
+      yield {
+        id: record.id,
+        state,
+        uses: live.get(record.id)?.uses ?? 0,
+        parent: record.parent,
+        cause: null,
+      };
+    }
+    for (const [id, cause] of engine.store.broken()) {
+      yield { id, state: 'failed', uses: live.get(id)?.uses ?? 0, parent: null, cause };
+    }
+  }
+
+  status(): [string, string][] {
+    const { engine, registry } = this.#opened();
+    const { facts, store, config } = engine;
+    return [
+      ['Backing Filesystem', facts.backingFileSystem],
+      ['Supports d_type', String(facts.supportsDType)],
+      ['Native Overlay Diff', String(facts.nativeDiff)],
+      ['Mount API', facts.mountApi],
+      ['Project Quota', facts.projectQuota ? 'available' : 'not available'],
+      ['Sync', config.options.sync],
+      ['Layers', String([...store.list()].length)],
+      ['Layers Mounted', String(registry.mountedLayers().length)],
+      ['Layers Failed', String(store.broken().size)],
+      ['Thinlayer Version', this.#options.version],
+    ];
+  }
+
+  async #call<T>(call: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#actor.getSnapshot().matches('recovering')) {
+      await waitFor(this.#actor, (s) => !s.matches('recovering'));
+    }
+    const session = this.#opened();
+    return session.calls.run(() => call(session));
+  }
+
+  #opened(): Session {
+    this.#refuseIfEnding();
+    if (this.#session && !this.#session.calls.closed) return this.#session;
+    const { cause } = this.#actor.getSnapshot().context;
+    throw new ThinlayerError(
+      cause?.code ?? 'failed_precondition',
+      cause
+        ? `no layers can be served, the home could not be opened: ${cause.message}`
+        : 'no layers can be served yet: dockerd has not named a home (GraphDriver.Init); restart dockerd if it runs',
+      { op: 'open', ...(cause && { cause }) },
+    );
+  }
+
+  #refuseIfEnding(): void {
+    const snapshot = this.#actor.getSnapshot();
+    if (!snapshot.matches('draining') && snapshot.status !== 'done') return;
+    throw new ThinlayerError('unavailable', 'thinlayerd is stopping; ask again when it is back');
+  }
+
+  async #openHome(config: HomeConfig): Promise<Engine> {
+    await this.#closeHome();
+    const engine = await this.#options.openEngine(config);
+    this.#session = new Session(engine, {
+      feed: this.feed,
+      now: this.#options.now,
+      died: this.#options.died,
+    });
+    return engine;
+  }
+
+  async #closeHome(): Promise<void> {
+    const session = this.#session;
+    if (!session) return;
+    await session.calls.finished();
+    session.registry.stop();
+    this.#session = null;
+    await session.engine.store.close();
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The last Init, on disk. dockerd says it once at its own start; a plugin that restarts alone and forgot it could
+ * only refuse every call until somebody restarts dockerd, with all that then stops.
+ */
+
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { ThinlayerError } from '../../core/errors.js';
+import { parseBody, parseInit } from './wire.js';
+import type { InitRequest } from './wire.js';
+
+/** In the form of the wire, so that one parser reads both. */
+export async function saveInit(file: string, init: InitRequest): Promise<void> {
+  const map = (maps: InitRequest['uids']) =>
+    maps.map((m) => ({ container_id: m.containerId, host_id: m.hostId, size: m.size }));
+  const body = JSON.stringify({
+    Home: init.home,
+    Opts: init.options,
+    UIDMaps: map(init.uids),
+    GIDMaps: map(init.gids),
+  });
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = await open(`${file}.tmp`, 'w', 0o600);
+  try {
+    await handle.writeFile(body);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${file}.tmp`, file);
+}
+
+/** Null if there is none. Throws `data_loss` for a file that cannot be understood: then dockerd has to be restarted. */
+export async function loadInit(file: string): Promise<InitRequest | null> {
+  let body: Buffer;
+  try {
+    body = await readFile(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    return parseInit(parseBody(body));
+  } catch (cause) {
+    throw new ThinlayerError(
+      'data_loss',
+      `${file}, the remembered Init, cannot be read: ${(cause as Error).message}; restart dockerd, which writes it anew`,
+      { path: file, cause },
+    );
+  }
+}

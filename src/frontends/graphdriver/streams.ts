@@ -1,0 +1,59 @@
+/** The two calls whose bodies are archives: they flow through with back-pressure and are never held whole. */
+
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { parseLayerId } from '../../core/model.js';
+import type { ByteStream, Cancel, LayerService } from '../../core/service.js';
+import { CONTENT_TYPE, parseLayerCall, parseParent } from './wire.js';
+
+/** `id` and `parent` come in the query string; dockerd does not escape them. */
+export async function applyDiff(
+  service: LayerService,
+  query: URLSearchParams,
+  request: IncomingMessage,
+  cancel: Cancel,
+): Promise<{ Size: number }> {
+  const id = parseLayerId(query.get('id') ?? '');
+  const parent = parseParent(query.get('parent') ?? '');
+  // An early end must not destroy the request: its socket is needed for the answer.
+  const body = request.iterator({ destroyOnReturn: false }) as ByteStream;
+  const size = await service.applyDiff(id, parent, body, cancel);
+  return { Size: size };
+}
+
+/**
+ * An error before the first byte is the caller's to answer with a status. Later there is no way to tell one but to cut
+ * the connection: an archive that ends well is taken for whole.
+ */
+export async function diff(
+  service: LayerService,
+  fields: Readonly<Record<string, unknown>>,
+  response: ServerResponse,
+  cancel: Cancel,
+): Promise<void> {
+  const { id, parent } = parseLayerCall(fields);
+  const archive = await service.diff(id, parent, cancel);
+  response.writeHead(200, { 'Content-Type': CONTENT_TYPE });
+  try {
+    for await (const chunk of archive) {
+      if (!response.write(chunk)) await drained(response);
+    }
+  } catch (error) {
+    response.destroy();
+    throw error;
+  }
+  response.end();
+}
+
+async function drained(response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  response.once('close', leave);
+  try {
+    if (response.destroyed) leave();
+    await once(response, 'drain', { signal: gone.signal });
+  } finally {
+    response.off('close', leave);
+  }
+}

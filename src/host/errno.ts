@@ -1,0 +1,111 @@
+/** From the kernel's error numbers to ours: the only table of its kind. */
+
+import { ThinlayerError } from '../core/errors.js';
+import type { ErrorCode, ErrorContext } from '../core/errors.js';
+
+interface Meaning {
+  readonly code: ErrorCode;
+  /** What to do; `{path}` stands for the path of the failed call. */
+  readonly advice?: string;
+}
+
+const FULL = 'free space on the file system of {path}, or raise its quota';
+const CORRUPT = 'look into the kernel log, and check the file system of {path}';
+const GONE = 'see whether the server or device behind {path} answers';
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ENOSPC: { code: 'resource_exhausted', advice: FULL },
+  EDQUOT: { code: 'resource_exhausted', advice: FULL },
+  EMFILE: { code: 'resource_exhausted', advice: 'raise the limit of open files (LimitNOFILE)' },
+  ENFILE: { code: 'resource_exhausted', advice: 'raise fs.file-max' },
+  ENOMEM: { code: 'resource_exhausted', advice: 'free memory' },
+  EMLINK: { code: 'resource_exhausted' },
+  ENOENT: { code: 'not_found' },
+  EEXIST: { code: 'already_exists' },
+  EBUSY: { code: 'failed_precondition', advice: 'find out who uses {path}, and stop that first' },
+  ENOTEMPTY: { code: 'failed_precondition' },
+  ENOTDIR: { code: 'failed_precondition' },
+  EISDIR: { code: 'failed_precondition' },
+  EXDEV: { code: 'failed_precondition' },
+  ETXTBSY: { code: 'failed_precondition' },
+  EROFS: { code: 'failed_precondition', advice: 'remount the file system of {path} writable' },
+  EPERM: { code: 'failed_precondition', advice: 'run as root, with CAP_SYS_ADMIN' },
+  EACCES: {
+    code: 'failed_precondition',
+    advice: 'run as root, and look for a denial by SELinux or AppArmor',
+  },
+  ENODEV: { code: 'failed_precondition', advice: 'load the kernel module that is missing' },
+  EINVAL: { code: 'invalid_argument' },
+  E2BIG: { code: 'invalid_argument' },
+  ENAMETOOLONG: { code: 'invalid_argument' },
+  ELOOP: { code: 'invalid_argument' },
+  EFBIG: { code: 'invalid_argument' },
+  ERANGE: { code: 'invalid_argument' },
+  ENOSYS: { code: 'unimplemented' },
+  ENOTSUP: { code: 'unimplemented' },
+  EOPNOTSUPP: { code: 'unimplemented' },
+  EIO: { code: 'data_loss', advice: CORRUPT },
+  EUCLEAN: { code: 'data_loss', advice: CORRUPT },
+  EBADMSG: { code: 'data_loss', advice: CORRUPT },
+  ENOTCONN: { code: 'unavailable', advice: GONE },
+  ESTALE: { code: 'unavailable', advice: GONE },
+  ETIMEDOUT: { code: 'unavailable', advice: GONE },
+  EHOSTDOWN: { code: 'unavailable', advice: GONE },
+  ENXIO: { code: 'unavailable', advice: GONE },
+  EAGAIN: { code: 'unavailable' },
+  EINTR: { code: 'aborted' },
+  ECANCELED: { code: 'aborted' },
+};
+
+/** What the addon and node:fs reject with. */
+export interface SystemError extends Error {
+  readonly code: string;
+  readonly syscall?: string;
+  readonly path?: string;
+  /** Addon only: what the kernel, or we, had to say beside the number. */
+  readonly detail?: string;
+}
+
+export function isSystemError(error: unknown): error is SystemError {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^E[A-Z0-9]+$/.test(error.code)
+  );
+}
+
+/** `internal` for an errno that is not in the table. */
+export function codeOfErrno(errno: string): ErrorCode {
+  return MEANINGS[errno]?.code ?? 'internal';
+}
+
+export interface ErrnoContext extends ErrorContext {
+  readonly op: string;
+}
+
+/**
+ * A failed system call as a ThinlayerError: `mount of layer X failed: fsconfig …: EBUSY (…); find out …`.
+ * One that is a ThinlayerError already passes unchanged; anything else becomes `internal`.
+ */
+export function fromErrno(error: unknown, context: ErrnoContext): ThinlayerError {
+  if (error instanceof ThinlayerError) return error;
+  const subject = context.layer === undefined ? '' : ` of layer ${context.layer}`;
+  const cause = error instanceof Error ? error.message : String(error);
+  const message = `${context.op}${subject} failed: ${cause}`;
+  if (!isSystemError(error)) return new ThinlayerError('internal', message, { ...context, cause: error });
+  const path = context.path ?? error.path;
+  const advice = MEANINGS[error.code]?.advice?.replace(
+    '{path}',
+    path === undefined || path === '' ? 'this host' : path,
+  );
+  return new ThinlayerError(
+    codeOfErrno(error.code),
+    advice === undefined ? message : `${message}; ${advice}`,
+    {
+      ...context,
+      ...(path === undefined ? {} : { path }),
+      cause: error,
+    },
+  );
+}

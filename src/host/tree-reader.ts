@@ -1,0 +1,128 @@
+/** TreeReader on the addon: it walks and reads on threads of its own, one batch ahead of the consumer. */
+
+import type { Change, ChangeKind } from '../core/model.js';
+import { ThinlayerError } from '../core/errors.js';
+import type { Cancel } from '../core/service.js';
+import type { ByteString, Comparison, ReadOptions, TreeBatch, TreeReader } from '../core/tree.js';
+import { fromErrno } from './errno.js';
+import { decodeEntries } from './tree-batch.js';
+
+/** native/tree_reader.cc and tree_compare.cc. A flag is one byte: set to 1 it stops the call with ECANCELED. */
+export interface TreeReaderFunctions {
+  /** `only`: each path followed by a NUL. */
+  TreeWalk: new (root: string, only: Buffer | null) => NativeWalk;
+  compareLayer(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
+  compareTrees(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
+  treeSize(root: string, flag: Uint8Array): Promise<number>;
+}
+
+interface NativeWalk {
+  /** Fills `data`, one call at a time. */
+  next(data: Buffer): Promise<NativeBatch>;
+  close(): void;
+}
+
+interface NativeBatch {
+  readonly used: number;
+  readonly table: ArrayBuffer;
+  readonly done: boolean;
+}
+
+interface NativeComparison {
+  /** For each change: a letter, the path, a NUL. */
+  readonly changes: Buffer;
+  readonly size: number;
+}
+
+/** Enough that the hops between threads do not count; three of them are in flight for each stream. */
+const BATCH_BYTES = 1024 * 1024;
+
+export function createTreeReader(addon: TreeReaderFunctions): TreeReader {
+  const compare = async (
+    call: 'compareLayer' | 'compareTrees',
+    newer: string,
+    olders: readonly string[],
+    cancel?: Cancel,
+  ) => decodeComparison(await cancellable(newer, cancel, (flag) => addon[call](newer, olders, flag)));
+  return {
+    read: (root, options = {}) => read(addon, root, options),
+    compareLayer: (diff, lowers, cancel) => compare('compareLayer', diff, lowers, cancel),
+    compareTrees: (newer, older, cancel) =>
+      compare('compareTrees', newer, older === null ? [] : [older], cancel),
+    size: (root, cancel) => cancellable(root, cancel, (flag) => addon.treeSize(root, flag)),
+  };
+}
+
+async function* read(
+  addon: TreeReaderFunctions,
+  root: string,
+  options: ReadOptions,
+): AsyncGenerator<TreeBatch, void, void> {
+  const walk = new addon.TreeWalk(root, joinPaths(options.only));
+  try {
+    for (let ahead: Promise<Outcome> | null = fill(walk); ahead;) {
+      const outcome: Outcome = await ahead;
+      if (options.signal?.aborted) throw aborted(root, options.signal.reason);
+      if ('error' in outcome) throw fromErrno(outcome.error, { op: 'read', path: root });
+      ahead = outcome.done ? null : fill(walk);
+      yield { data: outcome.data, entries: decodeEntries(outcome.table) };
+    }
+  } finally {
+    walk.close();
+  }
+}
+
+type Outcome = { data: Buffer; table: ArrayBuffer; done: boolean } | { error: unknown };
+
+/** A value in either case: nobody may be there any more to catch the rejection of a batch read ahead. */
+async function fill(walk: NativeWalk): Promise<Outcome> {
+  const data = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  try {
+    const { used, table, done } = await walk.next(data);
+    return { data: data.subarray(0, used), table, done };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function joinPaths(paths: readonly ByteString[] | undefined): Buffer | null {
+  return paths ? Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1') : null;
+}
+
+async function cancellable<T>(
+  path: string,
+  cancel: Cancel | undefined,
+  call: (flag: Uint8Array) => Promise<T>,
+): Promise<T> {
+  const signal = cancel?.signal;
+  const flag = new Uint8Array(1);
+  const stop = () => flag.fill(1);
+  if (signal?.aborted) throw aborted(path, signal.reason);
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    return await call(flag);
+  } catch (error) {
+    throw signal?.aborted ? aborted(path, error) : fromErrno(error, { op: 'compare', path });
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+function aborted(path: string, cause: unknown): ThinlayerError {
+  return new ThinlayerError('aborted', `reading ${path} was cancelled by its caller`, {
+    op: 'read',
+    path,
+    cause,
+  });
+}
+
+const KINDS: Readonly<Record<string, ChangeKind>> = { A: 'added', C: 'modified', D: 'deleted' };
+
+function decodeComparison(native: NativeComparison): Comparison {
+  const records = native.changes.toString('latin1').split('\0').slice(0, -1);
+  const changes = records.map<Change>((record) => ({
+    path: record.slice(1),
+    kind: KINDS[record.charAt(0)] ?? 'modified',
+  }));
+  return { changes, size: native.size };
+}
