@@ -25,7 +25,11 @@ export function makeLayer(files: readonly ArchivedFile[]): Promise<Buffer> {
 }
 
 /** Writes an archive that `docker load` reads as the image `name`. */
-export async function writeImageArchive(path: string, name: string, layers: readonly Buffer[]): Promise<void> {
+export async function writeImageArchive(
+  path: string,
+  name: string,
+  layers: readonly Buffer[],
+): Promise<void> {
   const archive = pack();
   const written = pipeline(archive, createWriteStream(path));
   const digests = layers.map((layer) => `sha256:${createHash('sha256').update(layer).digest('hex')}`);

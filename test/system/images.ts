@@ -18,7 +18,10 @@ export async function makeBusyboxTree(root: string): Promise<void> {
   await chmod(join(root, 'tmp'), 0o1777);
   await copyFile('/bin/busybox', join(root, 'bin/busybox'));
   for (const applet of APPLETS.split(' ')) await link(join(root, 'bin/busybox'), join(root, 'bin', applet));
-  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/data:/bin/sh\n');
+  await writeFile(
+    join(root, 'etc/passwd'),
+    'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/data:/bin/sh\n',
+  );
   await writeFile(join(root, 'etc/group'), 'root:x:0:\nuser:x:1000:\n');
   for (const name of ['one', 'two', 'three']) await writeFile(join(root, 'data', name), `${name}\n`);
 }

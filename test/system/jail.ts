@@ -43,14 +43,19 @@ export class Jail implements AsyncDisposable {
   }
 
   static async make(): Promise<Jail> {
-    if (process.getuid?.() !== 0) throw new Error('the system tests need root: run them as root, or skip them');
+    if (process.getuid?.() !== 0)
+      throw new Error('the system tests need root: run them as root, or skip them');
     const directory = await mkdtemp(join(SCRATCH, 'thinlayer-lab-'));
     // A container's remapped root has to be able to reach its files.
     await chmod(directory, 0o711);
     const script = join(PROJECT_ROOT, 'test/setup/jail.sh');
     // Of its own session: ^C must not reach the daemons before the tests could end in order.
     const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit'];
-    const keeper = spawn('bash', [script, directory], { stdio, detached: true, env: { ...process.env, PATH } });
+    const keeper = spawn('bash', [script, directory], {
+      stdio,
+      detached: true,
+      env: { ...process.env, PATH },
+    });
     await Promise.race([once(keeper.stdout, 'data'), failsEarly(keeper)]);
     const unshare = await onlyChild(keeper.pid);
     return new Jail(directory, keeper, await onlyChild(unshare));

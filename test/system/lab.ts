@@ -16,7 +16,8 @@ import type { Result, RunOptions } from './process.js';
 const LOG_TAIL_LINES = 20;
 
 /** Lines of dockerd and its containerd that each start and each container bring. */
-const CHATTER = /level=info|shim disconnected|cleanup warnings|devmapper|blkio weight|containerd config version/;
+const CHATTER =
+  /level=info|shim disconnected|cleanup warnings|devmapper|blkio weight|containerd config version/;
 
 /** Folders of a home that stay when the last layer is gone. */
 const PERMANENT = ['l', 'cvmfs', 'masks', '.trash'];
@@ -66,7 +67,9 @@ export class Lab implements AsyncDisposable {
   /** The driver's home. */
   get home(): string {
     // The first range that useradd gives to `dockremap` in an /etc/subuid with no other user.
-    return this.options.usernsRemap ? this.path('data/100000.100000', this.driver) : this.path('data', this.driver);
+    return this.options.usernsRemap
+      ? this.path('data/100000.100000', this.driver)
+      : this.path('data', this.driver);
   }
 
   /** The plugin's process; fails for a driver built into dockerd. */
@@ -166,11 +169,29 @@ export class Lab implements AsyncDisposable {
   private dockerdCommand(): string[] {
     const { storageOpts = [], usernsRemap, liveRestore } = this.options;
     const flags = [
-      ...['--experimental', '--log-level=warn', '-s', this.driver, '-H', `unix://${this.path('docker.sock')}`],
-      ...['--data-root', this.path('data'), '--exec-root', this.path('exec'), '--pidfile', this.path('dockerd.pid')],
+      ...[
+        '--experimental',
+        '--log-level=warn',
+        '-s',
+        this.driver,
+        '-H',
+        `unix://${this.path('docker.sock')}`,
+      ],
+      ...[
+        '--data-root',
+        this.path('data'),
+        '--exec-root',
+        this.path('exec'),
+        '--pidfile',
+        this.path('dockerd.pid'),
+      ],
       ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
       // systemd's cgroup driver would reach the host's systemd.
-      ...['--exec-opt', 'native.cgroupdriver=cgroupfs', `--cgroup-parent=/${this.jail.directory.split('/').at(-1)}`],
+      ...[
+        '--exec-opt',
+        'native.cgroupdriver=cgroupfs',
+        `--cgroup-parent=/${this.jail.directory.split('/').at(-1)}`,
+      ],
       ...storageOpts.flatMap((option) => ['--storage-opt', option]),
     ];
     if (usernsRemap) flags.push('--userns-remap=default');

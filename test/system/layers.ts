@@ -15,7 +15,11 @@ export async function layerDirectories(lab: Lab, image: string): Promise<string[
 }
 
 /** The listings of an image's layers, the lowest first: in overlay form, as every driver here keeps them. */
-export async function layerListings(lab: Lab, image: string, options: ListingOptions = {}): Promise<string[][]> {
+export async function layerListings(
+  lab: Lab,
+  image: string,
+  options: ListingOptions = {},
+): Promise<string[][]> {
   const directories = await layerDirectories(lab, image);
   return Promise.all(directories.map((directory) => listTree(directory, options)));
 }

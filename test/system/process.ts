@@ -24,7 +24,11 @@ export interface RunOptions {
 }
 
 /** Runs a program to its end; a non-zero exit status is a result, not an error. */
-export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Result> {
   const child = spawn(command, args, spawnOptions(options));
   feed(child.stdin, options.input);
   const ended = exitCode(child);
@@ -33,14 +37,24 @@ export async function run(command: string, args: readonly string[], options: Run
 }
 
 /** As `run`, but fails on a non-zero exit status and gives the standard output alone. */
-export async function check(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+export async function check(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
   const result = await run(command, args, options);
   if (result.code === 0) return result.stdout;
-  throw new Error(`${[command, ...args].join(' ')}: exit status ${result.code}\n${result.stderr}${result.stdout}`);
+  throw new Error(
+    `${[command, ...args].join(' ')}: exit status ${result.code}\n${result.stderr}${result.stdout}`,
+  );
 }
 
 /** As `check`, for output that is not text. */
-export async function checkBytes(command: string, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
+export async function checkBytes(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Buffer> {
   const child = spawn(command, args, spawnOptions(options));
   feed(child.stdin, options.input);
   const ended = exitCode(child);

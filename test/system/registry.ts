@@ -14,7 +14,11 @@ export async function startRegistry(jail: Jail): Promise<string> {
   const log = { level: 'warn', accesslog: { disabled: true } };
   await writeFile(config, JSON.stringify({ version: '0.1', log, storage, http: { addr: ADDRESS } }));
   const command = ['docker-registry', 'serve', config];
-  const registry = await jail.start({ name: 'docker-registry', command, log: `${jail.directory}/registry.log` });
+  const registry = await jail.start({
+    name: 'docker-registry',
+    command,
+    log: `${jail.directory}/registry.log`,
+  });
   const [program = '', ...args] = jail.enter(['bash', '-c', `exec 3<>/dev/tcp/${ADDRESS.replace(':', '/')}`]);
   await ready(registry, async () => (await run(program, args)).code === 0);
   return ADDRESS;

@@ -18,7 +18,9 @@ labTest('daemons are restarted and killed', {}, async (lab, step) => {
   await step('dockerd restarts: images and containers are as before', () => checkDockerdRestart(lab));
   await step('the plugin restarts under a running container', () => checkPluginRestart(lab, 'SIGTERM'));
   await step('the plugin is killed under a running container', () => checkPluginRestart(lab, 'SIGKILL'));
-  await step('dockerd is killed: its containers are unmounted, and start again', () => checkDockerdKilled(lab));
+  await step('dockerd is killed: its containers are unmounted, and start again', () =>
+    checkDockerdKilled(lab),
+  );
   await step('the plugin is killed during a pull; the next pull succeeds', () => checkPullKilled(lab));
   await step('nothing is left', () => checkNothingLeft(lab));
 });
@@ -96,7 +98,15 @@ async function checkPullKilled(lab: Lab): Promise<void> {
   // It may fail, or succeed by dockerd's own retries.
   await pull;
   await lab.docker('pull', '-q', name);
-  const size = await lab.docker('run', '--rm', '--entrypoint', '/sh', name, '-c', 'wc -c < /large0; wc -c < /large1');
+  const size = await lab.docker(
+    'run',
+    '--rm',
+    '--entrypoint',
+    '/sh',
+    name,
+    '-c',
+    'wc -c < /large0; wc -c < /large1',
+  );
   assert.equal(size, `${LAYER_BYTES}\n${LAYER_BYTES}`);
 }
 

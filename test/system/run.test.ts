@@ -5,7 +5,8 @@ import { labTest } from './lab-test.js';
 import { check } from './process.js';
 import type { Lab } from './lab.js';
 
-const CHANGE = 'echo new > /data/one; rm /data/two; mkdir /fresh; echo 12345 > /fresh/f; chmod 700 /data/three';
+const CHANGE =
+  'echo new > /data/one; rm /data/two; mkdir /fresh; echo 12345 > /fresh/f; chmod 700 /data/three';
 
 labTest('containers run', {}, async (lab, step) => {
   await step('an imported image runs', async () => {
@@ -16,12 +17,31 @@ labTest('containers run', {}, async (lab, step) => {
   await step('with --read-only nothing can be written', () => checkReadOnly(lab));
   await step('a volume of the host is seen, and written', () => checkVolume(lab));
   await step('with --tmpfs', async () => {
-    const mount = await lab.docker('run', '--rm', '--tmpfs', '/data', 'busybox', 'sh', '-c', 'ls /data; df -P /data');
+    const mount = await lab.docker(
+      'run',
+      '--rm',
+      '--tmpfs',
+      '/data',
+      'busybox',
+      'sh',
+      '-c',
+      'ls /data; df -P /data',
+    );
     assert.match(mount, /^Filesystem.*\ntmpfs /);
   });
   await step('with --user', async () => {
     const owner = 'touch /tmp/f && stat -c %u:%g /tmp/f && touch /data/f';
-    const result = await lab.tryDocker({}, 'run', '--rm', '--user', '1000:1000', 'busybox', 'sh', '-c', owner);
+    const result = await lab.tryDocker(
+      {},
+      'run',
+      '--rm',
+      '--user',
+      '1000:1000',
+      'busybox',
+      'sh',
+      '-c',
+      owner,
+    );
     assert.equal(result.stdout, '1000:1000\n');
     assert.match(result.stderr, /Permission denied/);
   });
@@ -39,10 +59,18 @@ labTest('containers run', {}, async (lab, step) => {
 });
 
 async function checkInfo(lab: Lab): Promise<void> {
-  const info = await lab.docker('info', '-f', '{{.Driver}}{{range .DriverStatus}}\n{{index . 0}}={{index . 1}}{{end}}');
+  const info = await lab.docker(
+    'info',
+    '-f',
+    '{{.Driver}}{{range .DriverStatus}}\n{{index . 0}}={{index . 1}}{{end}}',
+  );
   const [driver, ...rows] = info.split('\n');
   assert.equal(driver, lab.driver);
-  for (const row of [/^Backing Filesystem=\w/, /^Supports d_type=true$/, /^Native Overlay Diff=(true|false)$/]) {
+  for (const row of [
+    /^Backing Filesystem=\w/,
+    /^Supports d_type=true$/,
+    /^Native Overlay Diff=(true|false)$/,
+  ]) {
     assert.ok(
       rows.some((r) => row.test(r)),
       info,
@@ -51,7 +79,16 @@ async function checkInfo(lab: Lab): Promise<void> {
 }
 
 async function checkReadOnly(lab: Lab): Promise<void> {
-  const result = await lab.tryDocker({}, 'run', '--rm', '--read-only', 'busybox', 'sh', '-c', 'cat /data/one; touch /x');
+  const result = await lab.tryDocker(
+    {},
+    'run',
+    '--rm',
+    '--read-only',
+    'busybox',
+    'sh',
+    '-c',
+    'cat /data/one; touch /x',
+  );
   assert.equal(result.stdout, 'one\n');
   assert.match(result.stderr, /Read-only file system/);
 }
@@ -74,7 +111,14 @@ async function checkExec(lab: Lab): Promise<void> {
 
 async function checkSizes(lab: Lab): Promise<void> {
   const diff = (await lab.docker('diff', 'box')).split('\n').sort();
-  assert.deepEqual(diff, ['A /fresh', 'A /fresh/f', 'C /data', 'C /data/one', 'C /data/three', 'D /data/two']);
+  assert.deepEqual(diff, [
+    'A /fresh',
+    'A /fresh/f',
+    'C /data',
+    'C /data/one',
+    'C /data/three',
+    'D /data/two',
+  ]);
   // "new\n", "12345\n", and "three\n", which was copied up for its mode.
   assert.match(await lab.docker('ps', '-s', '--format', '{{.Size}}'), /^16B \(virtual /);
   assert.equal(await lab.docker('inspect', '-s', '-f', '{{.SizeRw}}', 'box'), '16');
@@ -102,7 +146,9 @@ async function checkExport(lab: Lab): Promise<void> {
   await lab.docker('export', '-o', lab.path('export.tar'), 'box');
   const names = (await check('tar', ['-tf', lab.path('export.tar')])).split('\n');
   const data = names.filter((name) => /^(data|fresh)\//.test(name)).sort();
-  const expected = ['', 'again', 'copied/', 'copied/deep/', 'copied/deep/file', 'one', 'three'].map((n) => `data/${n}`);
+  const expected = ['', 'again', 'copied/', 'copied/deep/', 'copied/deep/file', 'one', 'three'].map(
+    (n) => `data/${n}`,
+  );
   assert.deepEqual(data, [...expected, 'fresh/', 'fresh/f']);
 }
 

@@ -8,6 +8,9 @@ import { pipeline } from 'node:stream/promises';
 import { check } from './process.js';
 import type { BigIntStats } from 'node:fs';
 
+/** Attributes that the kernel sets on a layer when it is mounted, and that say nothing about its contents. */
+const BOOKKEEPING = /^(system\.|trusted\.overlay\.(uuid|origin|impure|nlink)=)/;
+
 export interface ListingOptions {
   /** Leave out the times: for trees that were built, not copied. */
   readonly withoutTimes?: boolean;
@@ -39,9 +42,11 @@ async function walk(root: string): Promise<string[]> {
 
 function describe(stats: BigIntStats, options: ListingOptions): string[] {
   const device = stats.isCharacterDevice() || stats.isBlockDevice();
+  // An overlay whiteout is as old as the unpacking: archives give it no time.
+  const timeless = options.withoutTimes || (stats.isCharacterDevice() && stats.rdev === 0n);
   // A directory's size is the file system's business.
   const size = device ? `dev ${stats.rdev}` : stats.isDirectory() ? '-' : String(stats.size);
-  const time = options.withoutTimes ? [] : [String(stats.mtimeNs)];
+  const time = timeless ? [] : [String(stats.mtimeNs)];
   return [stats.mode.toString(8), `${stats.uid}:${stats.gid}`, size, ...time];
 }
 
@@ -68,7 +73,7 @@ async function readAttributes(root: string): Promise<Map<string, string>> {
   for (const block of dump.split('\n\n').filter((text) => text.trim() !== '')) {
     const [name = '', ...lines] = block.trim().split('\n');
     const path = name.replace(/^# file: (\.\/)?/, '');
-    const known = lines.filter((line) => !line.startsWith('system.'));
+    const known = lines.filter((line) => !BOOKKEEPING.test(line));
     found.set(path, known.sort().join(' '));
   }
   return found;

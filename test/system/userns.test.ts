@@ -28,7 +28,8 @@ labTest('containers run with --userns-remap=default', { usernsRemap: true }, asy
   });
   for (const buildkit of ['0', '1']) {
     await step(`build with DOCKER_BUILDKIT=${buildkit}`, async () => {
-      const input = 'FROM busybox\nRUN rm -r /data && mkdir /data && touch /data/new && chown 5:6 /data/new\n';
+      const input =
+        'FROM busybox\nRUN rm -r /data && mkdir /data && touch /data/new && chown 5:6 /data/new\n';
       const options = { input, env: { DOCKER_BUILDKIT: buildkit } };
       await lab.dockerWith(options, 'build', '--network=none', '-t', 'built', '-');
       const listed = await lab.docker('run', '--rm', 'built', 'stat', '-c', '%n %u:%g', '/data', '/data/new');
