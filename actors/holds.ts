@@ -14,7 +14,8 @@ interface Held {
 
 export class Holds {
   readonly #held = new Map<LayerId, Held>();
-  readonly #leaving = new Set<LayerId>();
+  /** Removals under way, each with its end. */
+  readonly #leaving = new Map<LayerId, Promise<void>>();
 
   /** Returns what gives the hold back (once, however often it is called). Throws `not_found` while the layer is being removed. */
   take(id: LayerId): () => void {
@@ -32,14 +33,16 @@ export class Holds {
     };
   }
 
-  /** Runs `removal` when nobody holds the layer, and lets nobody take it meanwhile. */
+  /** Runs `removal` when nobody holds the layer and no other removal of it runs, and lets nobody take it meanwhile. */
   async exclusively<T>(id: LayerId, removal: () => Promise<T>): Promise<T> {
-    while (this.#held.has(id)) await this.#freed(id);
-    this.#leaving.add(id);
+    while (this.#held.has(id) || this.#leaving.has(id)) await (this.#leaving.get(id) ?? this.#freed(id));
+    let end: () => void = () => undefined;
+    this.#leaving.set(id, new Promise((resolve) => (end = resolve)));
     try {
       return await removal();
     } finally {
       this.#leaving.delete(id);
+      end();
     }
   }
 

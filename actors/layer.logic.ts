@@ -1,8 +1,9 @@
 /** The work behind a layer's transient states: each is one promise over the ports of the opened home. */
 
-import { fromPromise } from 'xstate';
-
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+
+import { fromPromise } from 'xstate';
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
@@ -24,7 +25,7 @@ export function layerMachineOn(engine: Engine) {
       ),
       mountLayer: fromPromise<string, Work<'layer.attach'>>(({ input }) => mountLayer(engine, input)),
       unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
-        engine.mounter.unmount(known(engine, input.id).paths.merged),
+        engine.mounter.unmount(mountpointOf(engine, input.id)),
       ),
       removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => engine.store.remove(input.id)),
       reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
@@ -105,6 +106,11 @@ async function mountLayer(engine: Engine, { id, request }: Work<'layer.attach'>)
   if (!plan) return known(engine, id).paths.diff;
   await engine.mounter.mount(plan);
   return plan.target;
+}
+
+/** The store tells nothing of a broken layer; its mountpoint is where the layout has it. */
+function mountpointOf(engine: Engine, id: LayerId): string {
+  return engine.store.get(id)?.paths.merged ?? join(engine.config.home, id, 'merged');
 }
 
 /** The mount that shows `id` now: the store knows better than the actor whether it got children meanwhile. */

@@ -273,12 +273,18 @@ export const layerMachine = setupLayer.createMachine({
         },
       },
     },
-    /** The sink: keeps its cause; out of it by `repair`, or by removal. */
+    /** The sink: keeps its cause; out of it by `repair`, or by removal. The kernel may still have it mounted, from before. */
     failed: {
       on: {
         'layer.repair': { target: 'repairing', actions: 'remember' },
-        'layer.remove': { target: 'removing', actions: 'remember' },
-        'layer.detach': { actions: 'answer' },
+        'layer.remove': [
+          { guard: 'isMounted', target: 'unmounting', actions: 'remember' },
+          { target: 'removing', actions: 'remember' },
+        ],
+        'layer.detach': [
+          { guard: 'isMounted', target: 'unmounting', actions: 'remember' },
+          { actions: 'answer' },
+        ],
         'layer.*': { actions: { type: 'refuse', params: { state: 'failed' } } },
       },
     },

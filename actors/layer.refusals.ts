@@ -1,6 +1,6 @@
 /** Why a state does not do what it was asked: pure, one sentence each, with the way out. */
 
-import { ThinlayerError } from '../src/core/errors.js';
+import { asThinlayerError, ThinlayerError } from '../src/core/errors.js';
 import { quotaOf } from '../src/core/storage-options.js';
 import type { LayerId, LayerInfo } from '../src/core/model.js';
 import type { LayerRequest, RequestOf } from '../src/core/request.js';
@@ -43,15 +43,26 @@ export function refusal(layer: Known, event: LayerRequest, state: string): Thinl
 export function alreadyExists(layer: Known, event: RequestOf<'layer.create'>): ThinlayerError | undefined {
   const record = layer.info?.record;
   if (!record) return undefined;
+  const quota = askedQuota(event);
+  if (quota instanceof ThinlayerError) return quota;
   const same =
     record.parent === event.parent &&
     record.kind === event.kind &&
     record.mountLabel === (event.options.mountLabel ?? null) &&
-    (event.options.storageOptions === undefined || quotaOf(event.options.storageOptions) === record.quota);
+    (quota === null || quota === record.quota);
   if (same) return undefined;
   return new ThinlayerError(
     'already_exists',
     `layer ${layer.id} exists already, with parent ${record.parent ?? 'none'} and kind ${record.kind}; it was asked for with parent ${event.parent ?? 'none'} and kind ${event.kind}`,
     { op: 'create', layer: layer.id },
   );
+}
+
+/** Null: none is asked for. An error is a value here: this runs in an action, and one that throws kills its actor. */
+function askedQuota({ options }: RequestOf<'layer.create'>): number | null | ThinlayerError {
+  try {
+    return quotaOf(options.storageOptions ?? {});
+  } catch (error) {
+    return asThinlayerError(error, { op: 'create' });
+  }
 }

@@ -45,6 +45,7 @@ class Primed implements AsyncIterableIterator<Uint8Array> {
   }
 
   async return(): Promise<IteratorResult<Uint8Array>> {
+    this.#first = undefined;
     try {
       await this.#chunks.return?.();
     } finally {

@@ -25,8 +25,8 @@ Fd Open(int parent, const std::string& name, const std::string& path, int flags)
   flags |= O_RDONLY | O_NOFOLLOW | O_CLOEXEC;
   // Without O_NOATIME the first read of each file dirties its inode.
   Fd fd(openat(parent, name.c_str(), flags | O_NOATIME));
-  if (!fd.valid() && errno == EPERM) fd = Fd(openat(parent, name.c_str(), flags));
-  if (!fd.valid() && !IsGone(errno)) Fail("openat", path);
+  if (!fd && errno == EPERM) fd = Fd(openat(parent, name.c_str(), flags));
+  if (!fd && !IsGone(errno)) Fail("openat", path);
   return fd;
 }
 
@@ -43,7 +43,7 @@ void Append(const char* at, const char* end, std::vector<Name>& names) {
 
 Fd OpenRoot(const std::string& path) {
   Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) Fail("open", path);
+  if (!fd) Fail("open", path);
   return fd;
 }
 

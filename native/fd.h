@@ -12,7 +12,7 @@ class Fd {
  public:
   Fd() = default;
   explicit Fd(int number) : number_(number) {}
-  Fd(Fd&& other) noexcept : number_(other.Release()) {}
+  Fd(Fd&& other) noexcept : number_(other.release()) {}
   Fd& operator=(Fd&& other) noexcept {
     std::swap(number_, other.number_);
     return *this;
@@ -21,10 +21,10 @@ class Fd {
     if (number_ >= 0) close(number_);
   }
 
-  bool valid() const { return number_ >= 0; }
+  explicit operator bool() const { return number_ >= 0; }
   int get() const { return number_; }
   // The caller closes it.
-  int Release() { return std::exchange(number_, -1); }
+  int release() { return std::exchange(number_, -1); }
 
  private:
   int number_ = -1;

@@ -9,43 +9,31 @@
 #include <optional>
 
 #include "addon.h"
+#include "call.h"
 #include "fd.h"
 #include "worker.h"
 
 namespace thinlayer {
 namespace {
 
-std::string StringAt(const Napi::CallbackInfo& info, size_t index) {
-  return info[index].As<Napi::String>().Utf8Value();
-}
-
-template <typename T>
-Napi::Promise OnFileLane(Napi::Env env, std::function<T()> run, std::function<Napi::Value(Napi::Env, T&)> result) {
-  return Submit(env, Lane::kFile, std::make_unique<FunctionJob<T>>(std::move(run), std::move(result)));
-}
-
-Napi::Value Nothing(Napi::Env env, bool&) { return env.Undefined(); }
-
 int LockFile(const std::string& path, const std::string& text) {
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid()) Fail("open", path);
+  if (!file) Fail("open", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) Fail("flock", path);
   if (ftruncate(file.get(), 0) != 0) Fail("ftruncate", path);
   ssize_t written = pwrite(file.get(), text.data(), text.size(), 0);
   if (written != static_cast<ssize_t>(text.size())) Fail("write", path);
-  return file.Release();
+  return file.release();
 }
 
-bool SyncFileSystem(const std::string& path) {
+void SyncFileSystem(const std::string& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) Fail("open", path);
+  if (!file) Fail("open", path);
   if (syncfs(file.get()) != 0) Fail("syncfs", path);
-  return true;
 }
 
-bool SetXattr(const std::string& path, const std::string& name, const std::string& value) {
+void SetXattr(const std::string& path, const std::string& name, const std::string& value) {
   if (lsetxattr(path.c_str(), name.c_str(), value.data(), value.size(), 0) != 0) Fail(("setxattr " + name).c_str(), path);
-  return true;
 }
 
 std::optional<std::string> GetXattr(const std::string& path, const std::string& name) {
@@ -58,31 +46,32 @@ std::optional<std::string> GetXattr(const std::string& path, const std::string& 
 }
 
 Napi::Value LockFileJs(const Napi::CallbackInfo& info) {
-  return OnFileLane<int>(
-      info.Env(), [path = StringAt(info, 0), text = StringAt(info, 1)] { return LockFile(path, text); },
-      [](Napi::Env env, int& fd) { return Napi::Number::New(env, fd); });
+  return Submit(info.Env(), Lane::kFile,
+                std::make_unique<FunctionJob<int>>(
+                    [path = StringAt(info, 0), text = StringAt(info, 1)] { return LockFile(path, text); },
+                    [](Napi::Env env, int& fd) { return Napi::Number::New(env, fd); }));
 }
 
 Napi::Value SyncfsJs(const Napi::CallbackInfo& info) {
-  return OnFileLane<bool>(info.Env(), [path = StringAt(info, 0)] { return SyncFileSystem(path); }, Nothing);
+  return SubmitCall(info.Env(), Lane::kFile, [path = StringAt(info, 0)] { SyncFileSystem(path); });
 }
 
 Napi::Value SetXattrJs(const Napi::CallbackInfo& info) {
-  return OnFileLane<bool>(
-      info.Env(),
-      [path = StringAt(info, 0), name = StringAt(info, 1), value = StringAt(info, 2)] {
-        return SetXattr(path, name, value);
-      },
-      Nothing);
+  return SubmitCall(info.Env(), Lane::kFile,
+                    [path = StringAt(info, 0), name = StringAt(info, 1), value = StringAt(info, 2)] {
+                      SetXattr(path, name, value);
+                    });
 }
 
 Napi::Value GetXattrJs(const Napi::CallbackInfo& info) {
-  return OnFileLane<std::optional<std::string>>(
-      info.Env(), [path = StringAt(info, 0), name = StringAt(info, 1)] { return GetXattr(path, name); },
-      [](Napi::Env env, std::optional<std::string>& value) -> Napi::Value {
-        if (!value) return env.Null();
-        return Napi::String::New(env, *value);
-      });
+  using Value = std::optional<std::string>;
+  return Submit(info.Env(), Lane::kFile,
+                std::make_unique<FunctionJob<Value>>(
+                    [path = StringAt(info, 0), name = StringAt(info, 1)] { return GetXattr(path, name); },
+                    [](Napi::Env env, Value& value) -> Napi::Value {
+                      if (!value) return env.Null();
+                      return Napi::String::New(env, *value);
+                    }));
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 
 #include "addon.h"
+#include "call.h"
 #include "overlay.h"
 #include "worker.h"
 
@@ -89,30 +89,13 @@ OverlayMount ParseMount(const Napi::Object& o) {
                       o.Get("gid").As<Napi::Number>().Uint32Value()};
 }
 
-class MountJob : public Job {
- public:
-  explicit MountJob(OverlayMount mount) : mount_(std::move(mount)) {}
-  void Run() override { MountOverlay(mount_); }
-
- private:
-  const OverlayMount mount_;
-};
-
-class UnmountJob : public Job {
- public:
-  explicit UnmountJob(std::string path) : path_(std::move(path)) {}
-  void Run() override { Unmount(path_); }
-
- private:
-  const std::string path_;
-};
-
 Napi::Value MountOverlayJs(const Napi::CallbackInfo& info) {
-  return Submit(info.Env(), Lane::kMount, std::make_unique<MountJob>(ParseMount(info[0].As<Napi::Object>())));
+  return SubmitCall(info.Env(), Lane::kMount,
+                    [mount = ParseMount(info[0].As<Napi::Object>())] { MountOverlay(mount); });
 }
 
 Napi::Value UnmountJs(const Napi::CallbackInfo& info) {
-  return Submit(info.Env(), Lane::kMount, std::make_unique<UnmountJob>(info[0].As<Napi::String>().Utf8Value()));
+  return SubmitCall(info.Env(), Lane::kMount, [path = StringAt(info, 0)] { Unmount(path); });
 }
 
 }  // namespace

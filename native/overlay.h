@@ -9,6 +9,9 @@
 
 namespace thinlayer {
 
+// overlayfs tells most reasons nowhere else.
+constexpr const char* kSeeKernelLog = "the kernel log (dmesg) may tell why";
+
 struct OverlayMount {
   std::string target;
   std::vector<std::string> lowers;  // uppermost first

@@ -28,7 +28,8 @@ std::string KernelLog(int context) {
 
 [[noreturn]] void FailInContext(int context, const std::string& what, const std::string& path) {
   int number = errno;
-  FailWith(number, what.c_str(), path, KernelLog(context));
+  std::string log = KernelLog(context);
+  FailWith(number, what.c_str(), path, log.empty() ? kSeeKernelLog : log);
 }
 
 void SetString(int context, const char* key, const std::string& value) {
@@ -70,7 +71,7 @@ unsigned int SetOptions(int context, const OverlayMount& mount) {
 
 void Make(const OverlayMount& mount) {
   Fd context(fsopen("overlay", FSOPEN_CLOEXEC));
-  if (!context.valid()) Fail("fsopen overlay", "");
+  if (!context) Fail("fsopen overlay", "");
   SetString(context.get(), "source", "overlay");
   SetDirectories(context.get(), mount);
   unsigned int attributes = SetOptions(context.get(), mount);
@@ -78,7 +79,7 @@ void Make(const OverlayMount& mount) {
     FailInContext(context.get(), "fsconfig create", mount.target);
   }
   Fd made(fsmount(context.get(), FSMOUNT_CLOEXEC, attributes));
-  if (!made.valid()) FailInContext(context.get(), "fsmount", mount.target);
+  if (!made) FailInContext(context.get(), "fsmount", mount.target);
   if (move_mount(made.get(), "", AT_FDCWD, mount.target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     Fail("move_mount", mount.target);
   }

@@ -53,7 +53,7 @@ void Make(const OverlayMount& mount) {
                  std::to_string(data.size()) + " bytes, mount(2) takes " + std::to_string(MaxData()));
   }
   if (::mount("overlay", mount.target.c_str(), "overlay", Flags(mount), data.c_str()) != 0) {
-    Fail("mount", mount.target, "the kernel log (dmesg) may tell why");
+    Fail("mount", mount.target, kSeeKernelLog);
   }
 }
 

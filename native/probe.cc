@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "addon.h"
-#include "worker.h"
+#include "call.h"
 
 namespace thinlayer {
 namespace {
@@ -35,7 +35,7 @@ class DTypeJob : public Job {
 };
 
 Napi::Value SupportsDType(const Napi::CallbackInfo& info) {
-  return Submit(info.Env(), Lane::kFile, std::make_unique<DTypeJob>(info[0].As<Napi::String>().Utf8Value()));
+  return Submit(info.Env(), Lane::kFile, std::make_unique<DTypeJob>(StringAt(info, 0)));
 }
 
 }  // namespace

@@ -13,8 +13,8 @@
 #include <memory>
 
 #include "addon.h"
+#include "call.h"
 #include "fd.h"
-#include "worker.h"
 
 namespace thinlayer {
 namespace {
@@ -25,7 +25,7 @@ constexpr uint64_t kBlock = 512;
 
 Fd OpenDirectory(const std::string& path) {
   Fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  if (!directory.valid()) Fail("open", path);
+  if (!directory) Fail("open", path);
   return directory;
 }
 
@@ -51,7 +51,7 @@ fs_disk_quota LimitOf(uint32_t id, uint64_t bytes) {
   limit.d_id = id;
   limit.d_flags = FS_PROJ_QUOTA;
   limit.d_fieldmask = FS_DQ_BHARD | FS_DQ_BSOFT;
-  limit.d_blk_hardlimit = limit.d_blk_softlimit = bytes / kBlock;
+  limit.d_blk_hardlimit = limit.d_blk_softlimit = (bytes + kBlock - 1) / kBlock;
   return limit;
 }
 
@@ -73,19 +73,9 @@ void MakeBackingDevice(const std::string& directory, const std::string& path) {
   if (mknod(path.c_str(), S_IFBLK | 0600, info.st_dev) != 0) Fail("mknod", path);
 }
 
-std::string StringAt(const Napi::CallbackInfo& info, size_t index) {
-  return info[index].As<Napi::String>().Utf8Value();
-}
-
 uint32_t IdAt(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Uint32Value(); }
 
 uint64_t BytesAt(const Napi::CallbackInfo& info, size_t index) { return info[index].As<Napi::Number>().Int64Value(); }
-
-Napi::Promise Run(Napi::Env env, std::function<void()> call) {
-  return Submit(env, Lane::kFile,
-                std::make_unique<FunctionJob<bool>>([call = std::move(call)] { return call(), true; },
-                                                    [](Napi::Env e, bool&) { return e.Undefined(); }));
-}
 
 Napi::Value ProjectIdJs(const Napi::CallbackInfo& info) {
   return Submit(info.Env(), Lane::kFile,
@@ -95,23 +85,23 @@ Napi::Value ProjectIdJs(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SetProjectIdJs(const Napi::CallbackInfo& info) {
-  return Run(info.Env(), [path = StringAt(info, 0), id = IdAt(info, 1)] { SetProjectId(path, id); });
+  return SubmitCall(info.Env(), Lane::kFile, [path = StringAt(info, 0), id = IdAt(info, 1)] { SetProjectId(path, id); });
 }
 
 Napi::Value LimitProjectJs(const Napi::CallbackInfo& info) {
-  return Run(info.Env(), [path = StringAt(info, 0), id = IdAt(info, 1), bytes = BytesAt(info, 2)] {
+  return SubmitCall(info.Env(), Lane::kFile, [path = StringAt(info, 0), id = IdAt(info, 1), bytes = BytesAt(info, 2)] {
     LimitProject(path, id, bytes);
   });
 }
 
 Napi::Value LimitProjectOnDeviceJs(const Napi::CallbackInfo& info) {
-  return Run(info.Env(), [device = StringAt(info, 0), id = IdAt(info, 1), bytes = BytesAt(info, 2)] {
+  return SubmitCall(info.Env(), Lane::kFile, [device = StringAt(info, 0), id = IdAt(info, 1), bytes = BytesAt(info, 2)] {
     LimitProjectOnDevice(device, id, bytes);
   });
 }
 
 Napi::Value MakeBackingDeviceJs(const Napi::CallbackInfo& info) {
-  return Run(info.Env(), [directory = StringAt(info, 0), path = StringAt(info, 1)] {
+  return SubmitCall(info.Env(), Lane::kFile, [directory = StringAt(info, 0), path = StringAt(info, 1)] {
     MakeBackingDevice(directory, path);
   });
 }

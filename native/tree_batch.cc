@@ -34,6 +34,12 @@ timespec TreeBatch::Time() {
   return time;
 }
 
+TreeOp TreeBatch::Op() { return static_cast<TreeOp>(Number<uint8_t>()); }
+
+std::string TreeBatch::Path() { return Text<uint16_t>(); }
+
+off_t TreeBatch::Offset() { return static_cast<off_t>(Number<double>()); }
+
 std::pair<const uint8_t*, size_t> TreeBatch::Bytes() {
   size_t length = Number<uint32_t>();
   return {Take(length), length};

@@ -60,11 +60,11 @@ class TreeBatch {
   TreeBatch(const uint8_t* data, size_t length) : at_(data), end_(data + length) {}
   bool AtEnd() const { return at_ == end_; }
 
-  TreeOp Op() { return static_cast<TreeOp>(Number<uint8_t>()); }
+  TreeOp Op();
   TreeNode Node();
   TreeMetadata WhiteoutMetadata();
-  std::string Path() { return Text<uint16_t>(); }
-  off_t Offset() { return static_cast<off_t>(Number<double>()); }
+  std::string Path();
+  off_t Offset();
   std::pair<const uint8_t*, size_t> Bytes();
 
  private:

@@ -156,7 +156,7 @@ void Comparison::Below(int newer, const std::string& name, const struct stat& no
   const bool merges = before && S_ISDIR(before->stat.st_mode);
   if (merges && now.st_dev == before->stat.st_dev && now.st_ino == before->stat.st_ino) return;
   const Fd directory = OpenDirectory(newer, name, path_);
-  if (!directory.valid()) return;
+  if (!directory) return;
   Olders next{{}, olders.hidden || IsOpaque(directory.get())};
   if (merges) next.layers = Descend(name, olders, before->layer);
   Directory(directory.get(), next);
@@ -204,7 +204,7 @@ std::vector<Fd> Comparison::Descend(const std::string& name, const Olders& older
     if (!Stat(parent, name, path_, &s)) continue;
     if (!S_ISDIR(s.st_mode)) break;
     Fd directory = OpenDirectory(parent, name, path_);
-    if (!directory.valid()) break;
+    if (!directory) break;
     next.push_back(std::move(directory));
     if (overlay_ && IsOpaque(next.back().get())) break;
   }
@@ -225,7 +225,7 @@ void AddSizes(int directory, std::string& path, const CancelFlag& cancel, SizeSu
     }
     if (is_directory) {
       Fd child = OpenDirectory(directory, name.text, path);
-      if (child.valid()) AddSizes(child.get(), path, cancel, sum, depth + 1);
+      if (child) AddSizes(child.get(), path, cancel, sum, depth + 1);
     }
     path.resize(length);
   }

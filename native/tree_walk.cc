@@ -87,7 +87,7 @@ void TreeWalk::Visit(int directory, const Name& name) {
   Entry entry;
   if (!Inspect(directory, name, entry)) return;
   FindFirstName(entry);
-  if (entry.fd.valid() && !entry.is_hard_link) entry.xattrs = ReadXattrs(entry.fd.get(), path_);
+  if (entry.fd && !entry.is_hard_link) entry.xattrs = ReadXattrs(entry.fd.get(), path_);
   Emit(entry);
   if (S_ISDIR(entry.stat.st_mode)) {
     Enter(std::move(entry.fd));
@@ -107,7 +107,7 @@ bool TreeWalk::Inspect(int directory, const Name& name, Entry& entry) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (type == DT_REG) entry.fd = OpenFile(directory, name.text, path_);
     if (type == DT_DIR) entry.fd = OpenDirectory(directory, name.text, path_);
-    if (entry.fd.valid()) {
+    if (entry.fd) {
       if (fstat(entry.fd.get(), &entry.stat) < 0) Fail("fstat", path_);
       return true;
     }
@@ -170,7 +170,7 @@ void TreeWalk::Enter(Fd directory) {
 bool TreeWalk::ReadContent() {
   while (left_ > 0 && room() > 0) {
     size_t want = std::min<uint64_t>(left_, room());
-    ssize_t n = file_.valid() ? read(file_.get(), data_ + used_, want) : 0;
+    ssize_t n = file_ ? read(file_.get(), data_ + used_, want) : 0;
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) Fail("read", root_ + "/" + file_path_);
     if (n == 0) {

@@ -104,6 +104,8 @@ export interface TreeWriterOptions {
   readonly owner: { readonly uid: number; readonly gid: number };
   /** Where overlayfs looks for its attributes: the second one in a user namespace. */
   readonly overlayPrefix: OverlayPrefix;
+  /** Whether `clear` will be called: what is created is remembered for it. */
+  readonly clears: boolean;
 }
 
 export type OverlayPrefix = 'trusted.overlay.' | 'user.overlay.';

@@ -1,6 +1,6 @@
 /** From the kernel's error numbers to ours: the only table of its kind. */
 
-import { ThinlayerError } from '../core/errors.js';
+import { ThinlayerError, asThinlayerError } from '../core/errors.js';
 import type { ErrorCode, ErrorContext } from '../core/errors.js';
 
 interface Meaning {
@@ -75,37 +75,27 @@ export function isSystemError(error: unknown): error is SystemError {
   );
 }
 
-/** `internal` for an errno that is not in the table. */
-export function codeOfErrno(errno: string): ErrorCode {
-  return MEANINGS[errno]?.code ?? 'internal';
-}
-
 export interface ErrnoContext extends ErrorContext {
   readonly op: string;
 }
 
 /**
  * A failed system call as a ThinlayerError: `mount of layer X failed: fsconfig …: EBUSY (…); find out …`.
- * One that is a ThinlayerError already passes unchanged; anything else becomes `internal`.
+ * One that is a ThinlayerError already passes unchanged; anything else is as `asThinlayerError` has it.
+ * An errno that is not in the table is `internal`.
  */
 export function fromErrno(error: unknown, context: ErrnoContext): ThinlayerError {
   if (error instanceof ThinlayerError) return error;
+  if (!isSystemError(error)) return asThinlayerError(error, context);
   const subject = context.layer === undefined ? '' : ` of layer ${context.layer}`;
-  const cause = error instanceof Error ? error.message : String(error);
-  const message = `${context.op}${subject} failed: ${cause}`;
-  if (!isSystemError(error)) return new ThinlayerError('internal', message, { ...context, cause: error });
-  const path = context.path ?? error.path;
-  const advice = MEANINGS[error.code]?.advice?.replace(
-    '{path}',
-    path === undefined || path === '' ? 'this host' : path,
-  );
-  return new ThinlayerError(
-    codeOfErrno(error.code),
-    advice === undefined ? message : `${message}; ${advice}`,
-    {
-      ...context,
-      ...(path === undefined ? {} : { path }),
-      cause: error,
-    },
-  );
+  const message = `${context.op}${subject} failed: ${error.message}`;
+  const { path = error.path } = context;
+  const { code = 'internal', advice } = MEANINGS[error.code] ?? {};
+  // A function: a path may hold `$&`.
+  const todo = advice === undefined ? '' : `; ${advice.replace('{path}', () => path || 'this host')}`;
+  return new ThinlayerError(code, message + todo, {
+    ...context,
+    ...(path === undefined ? {} : { path }),
+    cause: error,
+  });
 }

@@ -1,0 +1,100 @@
+/** All that works on one home, made for it: the other half of the composition root (see main.ts). */
+
+import { mkdir } from 'node:fs/promises';
+
+import type { Logger } from 'pino';
+
+import { createArchive } from './archive/archive.js';
+import { toHostId } from './core/model.js';
+import type { LayerId } from './core/model.js';
+import type { Engine, Quota } from './core/ports.js';
+import type { HomeConfig } from './core/service.js';
+import { loadAddon } from './host/addon.js';
+import type { HostAddon } from './host/addon.js';
+import { lockHome } from './host/lock.js';
+import { createMounter } from './host/mounter.js';
+import { listHomeMounts } from './host/mountinfo.js';
+import { probeHome } from './host/probe.js';
+import type { HomeProbe } from './host/probe.js';
+import { createQuota } from './host/quota.js';
+import { createTreeReader } from './host/tree-reader.js';
+import type { TreeReaderFunctions } from './host/tree-reader.js';
+import { nativeTreeWriters } from './host/tree-writer.js';
+import type { TreeWriterAddon } from './host/tree-writer.js';
+import { openStore } from './store/open.js';
+import type { OpenedStore } from './store/open.js';
+
+type Addon = HostAddon & TreeReaderFunctions & TreeWriterAddon;
+
+/** Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. */
+export async function openEngine(config: HomeConfig, log: Logger): Promise<Engine> {
+  const addon = loadAddon<Addon>();
+  const quota = new LateQuota();
+  const mounted = await mountedLayers(config.home);
+  const store = await openStore({
+    home: config.home,
+    idMaps: config.idMaps,
+    sync: config.options.sync,
+    mounted,
+    lock: async () => (await lockHome(addon, config.home)).release,
+    syncfs: (path) => addon.syncfs(path),
+    limit: (directory, bytes) => quota.limit(directory, bytes),
+    log,
+  });
+  try {
+    const probe = await probeHome(addon, config.home, config.options);
+    for (const warning of probe.warnings) log.warn({ home: config.home }, warning);
+    quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
+    return await assemble(config, addon, store, probe, mounted, log);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function assemble(
+  config: HomeConfig,
+  addon: Addon,
+  store: OpenedStore,
+  probe: HomeProbe,
+  mounted: ReadonlySet<LayerId>,
+  log: Logger,
+): Promise<Engine> {
+  const mounter = createMounter(addon, {
+    ...probe.overlay,
+    home: config.home,
+    uid: toHostId(config.idMaps.uids, 0),
+    gid: toHostId(config.idMaps.gids, 0),
+  });
+  for (const orphan of store.orphans) {
+    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
+    await mounter.unmount(`${config.home}/${orphan}/merged`);
+  }
+  const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
+  const archive = createArchive(createTreeReader(addon), nativeTreeWriters(addon), overlayPrefix);
+  log.info(
+    { home: config.home, layers: [...store.list()].length, mounted: mounted.size, broken: store.broken().size },
+    `${config.home} is open`,
+  );
+  return { config, facts: probe, store, mounter, archive, mounted };
+}
+
+async function mountedLayers(home: string): Promise<Set<LayerId>> {
+  await mkdir(home, { recursive: true });
+  const mounts = await listHomeMounts(home);
+  return new Set(mounts.map(({ id }) => id as LayerId));
+}
+
+/** The store sets quotas, but what this file system can is known only after the store has taken the lock. */
+class LateQuota implements Quota {
+  #quota: Quota | undefined;
+
+  is(quota: Quota): void {
+    this.#quota = quota;
+  }
+
+  limit(directory: string, bytes: number): Promise<void> {
+    if (!this.#quota) throw new Error('a quota was set before the home was probed');
+    return this.#quota.limit(directory, bytes);
+  }
+}

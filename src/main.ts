@@ -1,0 +1,103 @@
+#!/usr/bin/env node
+/** `thinlayerd`: the composition root. Everything is made here, and handed to each other as ports. */
+
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+
+import { Supervisor } from '../actors/supervisor.js';
+import { DAEMON_USAGE, parseDaemonArguments } from './cli/daemon-arguments.js';
+import type { DaemonArguments } from './cli/daemon-arguments.js';
+import { asThinlayerError } from './core/errors.js';
+import { parseOptions } from './core/options.js';
+import { VERSION } from './core/version.js';
+import { openEngine } from './engine.js';
+import { createControlServer } from './frontends/control/server.js';
+import { loadInit, saveInit } from './frontends/graphdriver/remembered-init.js';
+import { createGraphDriverServer } from './frontends/graphdriver/server.js';
+import type { ServerOptions } from './frontends/graphdriver/server.js';
+import type { InitRequest } from './frontends/graphdriver/wire.js';
+import { listenOn } from './host/unix-socket.js';
+
+async function serve(args: DaemonArguments): Promise<void> {
+  const log = pino({ level: args.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const supervisor = new Supervisor({
+    openEngine: (config) => openEngine(config, log),
+    now: Date.now,
+    died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
+    version: VERSION,
+  });
+  const init = (request: InitRequest) => openHome(supervisor, args, request);
+
+  const driver = createGraphDriverServer({ service: supervisor, init: remembering(init, args), log: callLog(log) });
+  const control = createControlServer(supervisor);
+  await listenOn(driver, args.socket);
+  await listenOn(control, args.control);
+  log.info({ socket: args.socket, control: args.control, version: VERSION }, `thinlayerd listens on ${args.socket}`);
+
+  const end = once(async (signal: string) => {
+    log.info(`${signal}: running calls end, mounts of running containers stay`);
+    driver.close();
+    control.close();
+    await supervisor.drain();
+    log.info('stopped');
+  });
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  await reopen(init, args, log);
+}
+
+/** dockerd repeats no Init when only this process restarts. A failure is told to whoever calls next. */
+async function reopen(init: (request: InitRequest) => Promise<void>, args: DaemonArguments, log: Logger): Promise<void> {
+  try {
+    const remembered = await loadInit(args.state);
+    if (!remembered) return;
+    log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
+    await init(remembered);
+  } catch (error) {
+    log.error({ err: error }, `the remembered home is not open: ${asThinlayerError(error).message}`);
+  }
+}
+
+function openHome(supervisor: Supervisor, args: DaemonArguments, request: InitRequest): Promise<void> {
+  return supervisor.open({
+    home: request.home,
+    options: parseOptions([...args.storageOptions, ...request.options]),
+    idMaps: { uids: request.uids, gids: request.gids },
+  });
+}
+
+function remembering(init: (request: InitRequest) => Promise<void>, args: DaemonArguments): ServerOptions['init'] {
+  return async (request) => {
+    await init(request);
+    await saveInit(args.state, request);
+  };
+}
+
+/** A failure is logged once, here, where it is answered. */
+function callLog(log: Logger): ServerOptions['log'] {
+  return ({ method, ms, status, error }) => {
+    if (!error) log.debug({ method, ms, status }, method);
+    else if (error.code === 'internal' || error.code === 'data_loss') log.error({ method, ms, status, err: error }, error.message);
+    else log.warn({ method, ms, status, code: error.code }, error.message);
+  };
+}
+
+/** The first signal ends the daemon in order, a second one at once. */
+function once(work: (signal: string) => Promise<void>): (signal: string) => void {
+  let begun = false;
+  return (signal) => {
+    if (begun) process.exit(1);
+    begun = true;
+    void work(signal).finally(() => process.exit());
+  };
+}
+
+try {
+  const args = parseDaemonArguments(process.argv.slice(2));
+  if (args.version) console.log(VERSION);
+  else if (args.help) console.log(DAEMON_USAGE);
+  else await serve(args);
+} catch (error) {
+  console.error(`thinlayerd: ${asThinlayerError(error).message}`);
+  process.exit(1);
+}
