@@ -24,7 +24,15 @@ function registryOn(engine: FakeEngine) {
     registry.ask(layer, { type: 'layer.create', parent, kind: 'container', options });
   const attach = (layer: LayerId) => registry.ask(layer, { type: 'layer.attach', label: null });
   const detach = (layer: LayerId) => registry.ask(layer, { type: 'layer.detach' });
-  return { registry, deaths, clock, create, attach, detach, kill: (layer: LayerId) => create(layer, A, POISON) };
+  return {
+    registry,
+    deaths,
+    clock,
+    create,
+    attach,
+    detach,
+    kill: (layer: LayerId) => create(layer, A, POISON),
+  };
 }
 
 /** An action that reads these throws, and so its actor dies. */
