@@ -5,7 +5,7 @@ import type { LayerId } from '../../src/core/model.js';
 import type { OverlayMount } from '../../src/core/mount-plan.js';
 import { DEFAULT_OPTIONS } from '../../src/core/options.js';
 import type { DriverOptions } from '../../src/core/options.js';
-import type { Archive, Engine, HostFacts, LayerStore, Mounter, Quota } from '../../src/core/ports.js';
+import type { Archive, Engine, HostFacts, LayerStore, Mounter } from '../../src/core/ports.js';
 import type { HomeConfig } from '../../src/core/service.js';
 import { fakeArchive } from './archive.js';
 import { fakeLayerStore } from './layer-store.js';
@@ -18,7 +18,6 @@ export interface EngineOverrides {
   readonly store?: Partial<LayerStore>;
   readonly mounter?: Partial<Mounter>;
   readonly archive?: Partial<Archive>;
-  readonly quota?: Partial<Quota>;
   readonly options?: Partial<DriverOptions>;
   readonly facts?: Partial<HostFacts>;
   /** Layers that the kernel has mounted at the opening. */
@@ -45,7 +44,6 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     store: fakeLayerStore(overrides.store, HOME),
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
-    quota: recorded(calls, { limit: () => Promise.resolve(), ...overrides.quota }),
     mounted: new Set(mounted as LayerId[]),
   };
 }

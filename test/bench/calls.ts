@@ -1,0 +1,85 @@
+/** Single calls: how long one takes, and how fairly 64 callers are served at once. */
+
+import { randomBytes } from 'node:crypto';
+import { compare, elapsed, printTable, quantile } from './measure.js';
+import { O2SERVE, THINLAYER, THINLAYER_OFF, withPeers } from './peer.js';
+import type { Row, Subject } from './measure.js';
+import type { Peer } from './peer.js';
+
+const ROUNDS = 15;
+const CALLS = 200;
+const MOUNTS = 20;
+const CHAIN = 20;
+const CALLERS = 64;
+
+interface Prepared {
+  readonly peer: Peer;
+  /** A base layer, and the top of a chain of `CHAIN` layers. */
+  readonly empty: string;
+  readonly top: string;
+}
+
+export async function benchCalls(): Promise<void> {
+  await withPeers([O2SERVE, THINLAYER, THINLAYER_OFF], async (peers) => {
+    const subjects: Subject<Prepared>[] = [];
+    for (const peer of peers) subjects.push({ label: peer.kind.label, subject: await prepare(peer) });
+    const rows: Row[] = [];
+    const each = async (name: string, times: number, work: (on: Prepared) => Promise<unknown>) => {
+      const measure = async (on: Prepared) => (await elapsed(() => repeat(times, () => work(on)))) / times;
+      rows.push(await compare({ name, unit: 'ms', rounds: ROUNDS }, subjects, measure));
+    };
+    await each('Exists', CALLS, ({ peer, empty }) => peer.client.call('Exists', { ID: empty }));
+    await each('Get + Put, empty layer', CALLS, ({ peer, empty }) => getPut(peer, empty));
+    await each(`Get + Put, chain of ${CHAIN}`, MOUNTS, ({ peer, top }) => getPut(peer, top));
+    await each('CreateReadWrite, Get, Put, Remove', MOUNTS, ({ peer, top }) => lifecycle(peer, top));
+    for (const [name, q] of [
+      ['p50', 0.5],
+      ['p99', 0.99],
+    ] as const) {
+      const row = { name: `${CALLERS} callers of Get + Put, ${name}`, unit: 'ms', rounds: 5 };
+      rows.push(await compare(row, subjects, async (on) => quantile(await callersAtOnce(on), q)));
+    }
+    printTable('Single calls', rows);
+  });
+}
+
+async function prepare(peer: Peer): Promise<Prepared> {
+  const empty = newId();
+  await peer.client.call('Create', { ID: empty });
+  let top = empty;
+  for (let depth = 1; depth < CHAIN; depth++) {
+    const id = newId();
+    await peer.client.call('Create', { ID: id, Parent: top });
+    top = id;
+  }
+  return { peer, empty, top };
+}
+
+async function getPut(peer: Peer, id: string): Promise<void> {
+  await peer.client.call('Get', { ID: id });
+  await peer.client.call('Put', { ID: id });
+}
+
+async function lifecycle(peer: Peer, parent: string): Promise<void> {
+  const id = newId();
+  await peer.client.call('CreateReadWrite', { ID: id, Parent: parent });
+  await getPut(peer, id);
+  await peer.client.call('Remove', { ID: id });
+}
+
+/** The milliseconds of each Get + Put when all callers ask for one layer, again and again. */
+async function callersAtOnce({ peer, top }: Prepared): Promise<number[]> {
+  const times: number[] = [];
+  const caller = () => repeat(10, async () => void times.push(await elapsed(() => getPut(peer, top))));
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  return times;
+}
+
+async function repeat(times: number, work: () => Promise<unknown>): Promise<void> {
+  for (let count = 0; count < times; count++) await work();
+}
+
+/** As dockerd makes them. */
+export function newId(): string {
+  return randomBytes(32).toString('hex');
+}

@@ -1,0 +1,125 @@
+/** Whole layers: unpacked, packed again and compared, and what that costs in memory. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SCRATCH } from '../system/project.js';
+import { endlessStream, manyFiles, oneFile } from './archives.js';
+import { newId } from './calls.js';
+import { compare, elapsed, printTable } from './measure.js';
+import { O2SERVE, THINLAYER, withPeers } from './peer.js';
+import type { Archive } from './archives.js';
+import type { Row } from './measure.js';
+import type { Peer } from './peer.js';
+
+const ROUNDS = 3;
+const STREAM_MIB = 4096;
+const MIB = 1 << 20;
+
+const KINDS = [O2SERVE, THINLAYER];
+
+/** ApplyDiff and Diff of small files, of a large one, and of many empty ones. */
+export async function benchLayers(): Promise<void> {
+  await withArchives(async (directory) => {
+    const archives = [
+      await manyFiles(directory, '20,000 files, 190 MB', 20_000, 9500),
+      await oneFile(directory, 'one file, 1 GiB', 1024),
+      await manyFiles(directory, '100,000 empty files', 100_000, 0),
+    ];
+    await withPeers(KINDS, async (peers) => {
+      const rows: Row[] = [];
+      for (const archive of archives) rows.push(...(await applyAndDiff(peers, archive)));
+      printTable('Whole layers', rows);
+    });
+  });
+}
+
+/** Changes and DiffSize of a layer that replaces 10,000 of its parent's 100,000 files. */
+export async function benchChanges(): Promise<void> {
+  await withArchives(async (directory) => {
+    const base = await manyFiles(directory, 'base', 100_000, 10);
+    const changed = await manyFiles(directory, 'changed', 10_000, 20);
+    await withPeers(KINDS, async (peers) => {
+      const subjects = [];
+      for (const peer of peers) {
+        const parent = await apply(peer, base, '');
+        const pair = { ID: await apply(peer, changed, parent), Parent: parent };
+        subjects.push({ label: peer.kind.label, subject: { peer, pair } });
+      }
+      const rows: Row[] = [];
+      for (const method of ['Changes', 'DiffSize']) {
+        const row = { name: `${method}, 10,000 of 100,000 files`, unit: 'ms', rounds: ROUNDS };
+        rows.push(
+          await compare(row, subjects, ({ peer, pair }) => elapsed(() => peer.client.call(method, pair))),
+        );
+      }
+      printTable('Comparisons', rows);
+    });
+  });
+}
+
+/** The highest resident memory while a layer of 4 GiB streams in. */
+export async function benchMemory(): Promise<void> {
+  await withPeers(KINDS, async (peers) => {
+    const row = {
+      name: `${STREAM_MIB / 1024} GiB streamed into ApplyDiff, peak RSS`,
+      unit: 'MiB',
+      rounds: 1,
+    };
+    const subjects = peers.map((peer) => ({ label: peer.kind.label, subject: peer }));
+    const measured = await compare(row, subjects, async (peer) => {
+      const id = newId();
+      await peer.client.call('Create', { ID: id });
+      await peer.forgetPeak();
+      await peer.client.applyDiff(id, '', endlessStream(STREAM_MIB));
+      const { peak } = await peer.memory();
+      await peer.client.call('Remove', { ID: id });
+      return peak / MIB;
+    });
+    printTable('Memory', [measured]);
+  });
+}
+
+async function applyAndDiff(peers: readonly Peer[], archive: Archive): Promise<Row[]> {
+  const subjects = peers.map((peer) => ({ label: peer.kind.label, subject: peer }));
+  const last = new Map<Peer, string>();
+  const applied = await compare(
+    { name: `ApplyDiff, ${archive.name}`, unit: 'ms', rounds: ROUNDS },
+    subjects,
+    async (peer) => {
+      await removeLast(peer, last);
+      const id = newId();
+      last.set(peer, id);
+      await peer.client.call('Create', { ID: id });
+      return elapsed(() => peer.client.applyDiff(id, '', archive.open()));
+    },
+  );
+  const diffed = await compare(
+    { name: `Diff, ${archive.name}`, unit: 'ms', rounds: ROUNDS },
+    subjects,
+    (peer) => elapsed(() => peer.client.diff(last.get(peer) ?? '', '')),
+  );
+  for (const peer of peers) await removeLast(peer, last);
+  return [applied, diffed];
+}
+
+async function removeLast(peer: Peer, last: Map<Peer, string>): Promise<void> {
+  const id = last.get(peer);
+  if (id !== undefined) await peer.client.call('Remove', { ID: id });
+  last.delete(peer);
+}
+
+async function apply(peer: Peer, archive: Archive, parent: string): Promise<string> {
+  const id = newId();
+  await peer.client.call('Create', { ID: id, ...(parent === '' ? {} : { Parent: parent }) });
+  await peer.client.applyDiff(id, parent, archive.open());
+  return id;
+}
+
+async function withArchives(body: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(SCRATCH, 'thinlayer-bench-'));
+  try {
+    await body(directory);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}

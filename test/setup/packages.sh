@@ -1,0 +1,24 @@
+# packages.sh: sourced; names the Debian packages of each purpose, and where things are cached.
+
+CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
+
+BUILD_PACKAGES="g++ make python3"
+SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
+CONFORMANCE_PACKAGES="dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
+  golang-github-gotestyourself-gotest.tools-dev golang-github-containerd-continuity-dev
+  golang-github-docker-go-connections-dev golang-github-docker-go-units-dev golang-github-moby-locker-dev
+  golang-github-moby-sys-dev golang-github-opencontainers-selinux-dev golang-github-vbatts-tar-split-dev"
+
+# The packages of the arguments that are not installed.
+missing_packages() {
+  local installed
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p')
+  printf '%s\n' "$@" | grep -vxF "${installed:-none}" || true
+}
+
+# Graph-driver plugins left Docker with version 28: Debian 12 and 13 have a dockerd that still knows them. A dockerd
+# that is here already (docker-ce, say) stays, since docker.io would take its place.
+missing_docker() {
+  PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || echo docker.io
+  if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
+}

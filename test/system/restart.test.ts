@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { importBusybox } from './images.js';
+import { labTest } from './lab-test.js';
+import { makeLayer, writeImageArchive } from './image-archive.js';
+import { waitFor } from './process.js';
+import { startRegistry } from './registry.js';
+import type { Lab } from './lab.js';
+
+const COUNTER = 'i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.05; done';
+
+/** Big enough that a pull is caught in the middle. */
+const LAYER_BYTES = 64 << 20;
+
+labTest('daemons are restarted and killed', {}, async (lab, step) => {
+  await importBusybox(lab);
+  await step('dockerd restarts: images and containers are as before', () => checkDockerdRestart(lab));
+  await step('the plugin restarts under a running container', () => checkPluginRestart(lab, 'SIGTERM'));
+  await step('the plugin is killed under a running container', () => checkPluginRestart(lab, 'SIGKILL'));
+  await step('dockerd is killed: its containers are unmounted, and start again', () =>
+    checkDockerdKilled(lab),
+  );
+  await step('the plugin is killed during a pull; the next pull succeeds', () => checkPullKilled(lab));
+  await step('nothing is left', () => checkNothingLeft(lab));
+});
+
+labTest('containers live on without dockerd', { liveRestore: true }, async (lab, step) => {
+  await importBusybox(lab);
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await step(`dockerd is stopped by ${signal}, and started again`, async () => {
+      await lab.docker('run', '-d', '--name', 'counter', 'busybox', 'sh', '-c', COUNTER);
+      const before = await lab.mounts();
+      await lab.restartDockerd(signal);
+      assert.deepEqual(await lab.mounts(), before);
+      await waitUntilItCounts(lab);
+      await lab.docker('rm', '-f', 'counter');
+      assert.deepEqual(await lab.mounts(), []);
+    });
+  }
+  await step('dockerd and the plugin are both away for a while', async () => {
+    await lab.docker('run', '-d', '--name', 'counter', 'busybox', 'sh', '-c', COUNTER);
+    await lab.dockerdProcess.stop();
+    await lab.restartPlugin();
+    await lab.startDockerd();
+    await waitUntilItCounts(lab);
+    await lab.docker('stop', '-t', '0', 'counter');
+    assert.deepEqual(await lab.mounts(), []);
+  });
+  await step('nothing is left', () => checkNothingLeft(lab));
+});
+
+async function checkDockerdRestart(lab: Lab): Promise<void> {
+  await lab.docker('run', '--name', 'kept', 'busybox', 'sh', '-c', 'echo kept > /data/kept');
+  await lab.restartDockerd();
+  await lab.docker('cp', 'kept:/data/kept', lab.path('kept'));
+  assert.equal(await lab.docker('diff', 'kept'), 'C /data\nA /data/kept');
+  await lab.docker('start', 'kept');
+  await lab.docker('rm', '-f', 'kept');
+}
+
+async function checkPluginRestart(lab: Lab, signal: NodeJS.Signals): Promise<void> {
+  await lab.docker('run', '-d', '--name', 'counter', 'busybox', 'sh', '-c', COUNTER);
+  const before = await lab.mounts();
+  await lab.restartPlugin(signal);
+  assert.deepEqual(await lab.mounts(), before);
+  await waitUntilItCounts(lab);
+  await lab.docker('commit', 'counter', 'counted');
+  await waitUntilItCounts(lab);
+  assert.equal(await lab.docker('run', '--rm', 'counted', 'ls', '/data'), 'count\none\nthree\ntwo');
+  await lab.docker('rm', '-f', 'counter');
+  assert.deepEqual(await lab.mounts(), []);
+  await lab.docker('rmi', 'counted');
+}
+
+async function checkDockerdKilled(lab: Lab): Promise<void> {
+  await lab.docker('run', '-d', '--name', 'counter', 'busybox', 'sh', '-c', COUNTER);
+  await waitUntilItCounts(lab);
+  await lab.restartDockerd('SIGKILL');
+  assert.deepEqual(await lab.mounts(), []);
+  await lab.docker('start', 'counter');
+  await waitUntilItCounts(lab);
+  await lab.docker('rm', '-f', 'counter');
+  assert.deepEqual(await lab.mounts(), []);
+}
+
+async function checkPullKilled(lab: Lab): Promise<void> {
+  const name = `${await startRegistry(lab.jail)}/large`;
+  await pushLargeImage(lab, name);
+  await lab.docker('rmi', name);
+  const before = await readdir(lab.home);
+  const pull = lab.tryDocker({}, 'pull', '-q', name);
+  await waitFor('the pull to make a layer', async () => {
+    const layers = await readdir(lab.home);
+    return layers.length > before.length || undefined;
+  });
+  await lab.restartPlugin('SIGKILL');
+  // It may fail, or succeed by dockerd's own retries.
+  await pull;
+  await lab.docker('pull', '-q', name);
+  const size = await lab.docker(
+    'run',
+    '--rm',
+    '--entrypoint',
+    '/sh',
+    name,
+    '-c',
+    'wc -c < /large0; wc -c < /large1',
+  );
+  assert.equal(size, `${LAYER_BYTES}\n${LAYER_BYTES}`);
+}
+
+async function pushLargeImage(lab: Lab, name: string): Promise<void> {
+  const bytes = () => randomBytes(LAYER_BYTES);
+  const layers = [await makeLayer([{ name: 'large0', contents: bytes() }])];
+  layers.push(await makeLayer([{ name: 'large1', contents: bytes() }]));
+  await writeImageArchive(lab.path('large.tar'), name, layers);
+  await lab.docker('load', '-q', '-i', lab.path('large.tar'));
+  await lab.docker('push', '-q', name);
+}
+
+async function waitUntilItCounts(lab: Lab): Promise<void> {
+  const first = await lab.docker('exec', 'counter', 'cat', '/data/count');
+  await waitFor('the container to count on', async () => {
+    const count = await lab.docker('exec', 'counter', 'cat', '/data/count');
+    return (count !== '' && count !== first) || undefined;
+  });
+}
+
+async function checkNothingLeft(lab: Lab): Promise<void> {
+  await lab.docker('system', 'prune', '-af');
+  assert.deepEqual(await lab.leftovers(), []);
+  assert.deepEqual(await lab.mounts(), []);
+}
