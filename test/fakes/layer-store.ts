@@ -1,6 +1,12 @@
+/** A LayerStore that keeps everything in memory. Its paths lead nowhere. */
+
 import { ThinlayerError } from '../../src/core/errors.js';
-import type { LayerId, LayerInfo, LayerPaths, LayerRecord } from '../../src/core/model.js';
+import type { LayerId, LayerInfo, LayerRecord } from '../../src/core/model.js';
 import type { LayerStore, Staging } from '../../src/core/ports.js';
+import { admit } from '../../src/store/admit.js';
+import { LayerIndex } from '../../src/store/layer-index.js';
+import { checkSameLayer } from '../../src/store/publish.js';
+import { Turns } from '../../src/store/turns.js';
 
 export interface FakeLayerStore extends LayerStore {
   /** Breaks a layer until it is reloaded. */
@@ -9,111 +15,83 @@ export interface FakeLayerStore extends LayerStore {
 
 /** `replaced`: methods for this test, a failing one for example. `home` is only a name. */
 export function fakeLayerStore(replaced: Partial<LayerStore> = {}, home = '/fake'): FakeLayerStore {
-  const store = new MinimalStore(home);
-  return new Proxy(store, {
-    get(target, name) {
-      const own: unknown = Reflect.get(replaced, name);
-      const value: unknown = own ?? Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
+  const index = new LayerIndex(home);
+  const turns = new Turns();
+  const stagings = new Map<LayerId, Staging>();
+  let closed = false;
+  const change = async <T>(id: LayerId, work: () => Promise<T>): Promise<T> => {
+    if (closed) throw new ThinlayerError('unavailable', 'the store is closed');
+    return turns.take(id, work);
+  };
+  const replace = (record: LayerRecord) => {
+    checkSameLayer(index.need(record.id, 'update'), record);
+    index.set(record, index.committed(record.id));
+  };
+
+  return {
+    get: (id) => index.get(id),
+    list: () => index.list(),
+    hasChildren: (id) => index.hasChildren(id),
+    broken: () => index.broken(),
+    links: (id) => index.links(id),
+    create: (record) => change(record.id, async () => added(index, record)),
+    update: (record) => change(record.id, async () => replace(record)),
+    stage: (id) =>
+      change(id, async () => {
+        index.need(id, 'stage');
+        const staging: Staging = {
+          path: `${home}/${id}/staging`,
+          commit: (record) =>
+            change(id, async () => {
+              if (stagings.get(id) !== staging)
+                throw new ThinlayerError('aborted', `nothing is staged for ${id}`);
+              replace(record);
+              stagings.delete(id);
+            }),
+          discard: () =>
+            change(id, async () => {
+              if (stagings.get(id) === staging) stagings.delete(id);
+            }),
+        };
+        stagings.set(id, staging);
+        return staging;
+      }),
+    remove: (id) =>
+      change(id, async () => {
+        if (index.hasChildren(id))
+          throw new ThinlayerError('failed_precondition', `layer ${id} has children`);
+        index.takeOut(id);
+        stagings.delete(id);
+      }),
+    reload: (id) => change(id, async () => mended(index, id)),
+    async close() {
+      closed = true;
+      await turns.idle();
     },
-  });
+    breakLayer(id, reason) {
+      index.setFault(id, reason);
+      index.assess();
+    },
+    ...replaced,
+  };
 }
 
-interface Entry {
-  record: LayerRecord;
-  committed: boolean;
+function added(index: LayerIndex, wanted: LayerRecord): LayerInfo {
+  const record = admit(index, wanted);
+  index.holdParent(record);
+  if (record.parent !== null) index.setCommitted(record.parent, true);
+  return index.set(record, false);
 }
 
-class MinimalStore implements LayerStore {
-  readonly #home: string;
-  readonly #entries = new Map<LayerId, Entry>();
-  readonly #broken = new Map<LayerId, string>();
-
-  constructor(home: string) {
-    this.#home = home;
+/** Mended: the fault is gone, the record as it was. */
+function mended(index: LayerIndex, id: LayerId): LayerInfo | undefined {
+  const record = index.record(id);
+  const committed = index.committed(id);
+  index.takeOut(id);
+  if (record) {
+    index.holdParent(record);
+    index.set(record, committed);
   }
-
-  get(id: LayerId): LayerInfo | undefined {
-    const entry = this.#entries.get(id);
-    if (!entry || this.#broken.has(id)) return undefined;
-    const lowers = this.#ancestors(entry.record).map((r) => this.#paths(r.id).diff);
-    return { ...entry, paths: this.#paths(id), lowers };
-  }
-
-  *list(): Iterable<LayerInfo> {
-    for (const id of this.#entries.keys()) {
-      const info = this.get(id);
-      if (info) yield info;
-    }
-  }
-
-  hasChildren(id: LayerId): boolean {
-    return [...this.#entries.values()].some(({ record }) => record.parent === id);
-  }
-
-  broken(): ReadonlyMap<LayerId, string> {
-    return this.#broken;
-  }
-
-  breakLayer(id: LayerId, reason: string): void {
-    this.#broken.set(id, reason);
-  }
-
-  links(id: LayerId): { own: string; lowers: string[] } {
-    const record = this.#known(id).record;
-    const link = (r: LayerRecord) => `${this.#home}/l/${r.link}`;
-    return { own: link(record), lowers: this.#ancestors(record).map(link) };
-  }
-
-  async create(record: LayerRecord, prepare?: (directory: string) => Promise<void>): Promise<LayerInfo> {
-    await prepare?.(this.#paths(record.id).root);
-    this.#entries.set(record.id, { record, committed: false });
-    if (record.parent !== null) this.#known(record.parent).committed = true;
-    return this.get(record.id) as LayerInfo;
-  }
-
-  async update(record: LayerRecord): Promise<void> {
-    this.#known(record.id).record = record;
-  }
-
-  async stage(id: LayerId): Promise<Staging> {
-    return {
-      path: `${this.#paths(id).root}/staging`,
-      commit: (record) => this.update(record),
-      discard: () => Promise.resolve(),
-    };
-  }
-
-  async remove(id: LayerId): Promise<void> {
-    this.#entries.delete(id);
-    this.#broken.delete(id);
-  }
-
-  async reload(id: LayerId): Promise<LayerInfo | undefined> {
-    this.#broken.delete(id);
-    return this.get(id);
-  }
-
-  async close(): Promise<void> {
-    this.#entries.clear();
-  }
-
-  #known(id: LayerId): Entry {
-    const entry = this.#entries.get(id);
-    if (entry) return entry;
-    throw new ThinlayerError('not_found', `layer ${id} does not exist`, { layer: id });
-  }
-
-  #ancestors(record: LayerRecord): LayerRecord[] {
-    if (record.parent === null) return [];
-    const parent = this.#entries.get(record.parent)?.record;
-    if (!parent)
-      throw new ThinlayerError('data_loss', `layer ${record.parent} is missing`, { layer: record.id });
-    return [parent, ...this.#ancestors(parent)];
-  }
-
-  #paths(id: LayerId): LayerPaths {
-    const root = `${this.#home}/${id}`;
-    return { root, diff: `${root}/diff`, work: `${root}/work`, merged: `${root}/merged` };
-  }
+  index.assess();
+  return index.get(id);
 }

@@ -1,0 +1,73 @@
+/** Removal of a layer: one rename, the rest is cleaning up. */
+
+import { lstat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+
+import { ThinlayerError } from '../core/errors.js';
+import { fromErrno, isErrno } from '../core/errno.js';
+import type { LayerId } from '../core/model.js';
+import type { StoreContext } from './context.js';
+import { ifPresent } from './disk.js';
+import { layerPaths, linkPath } from './paths.js';
+
+/**
+ * Out of the index before anything is awaited, so that nobody makes a child meanwhile; back again after a failure.
+ * A power cut may bring a removed layer back: nothing is synced here, as with overlay2.
+ */
+export async function removeLayer(store: StoreContext, id: LayerId): Promise<void> {
+  const { index, paths, trash } = store;
+  if (!index.has(id)) return;
+  if (index.hasChildren(id)) {
+    throw new ThinlayerError('failed_precondition', `layer ${id} has children; remove them first`, {
+      op: 'remove',
+      layer: id,
+    });
+  }
+  const link = index.record(id)?.link;
+  const putBack = index.takeOut(id);
+  try {
+    const { root } = layerPaths(paths.home, id);
+    await refuseMounted(store, id);
+    if (await exists(root)) trash.drop(await trash.take(root, id));
+  } catch (error) {
+    putBack();
+    throw error;
+  }
+  if (link !== undefined) await dropLink(store, id, link);
+}
+
+/** The layer is gone already: a link that stays is dropped by the next start. */
+async function dropLink({ disk, paths, log }: StoreContext, layer: LayerId, link: string): Promise<void> {
+  try {
+    await ifPresent(disk.unlink(linkPath(paths.home, link)));
+  } catch (error) {
+    const failure = fromErrno(error, { op: 'remove', layer });
+    log.warn({ err: failure, layer }, `${failure.message}; the next start drops that link`);
+  }
+}
+
+async function refuseMounted(store: StoreContext, id: LayerId): Promise<void> {
+  if (!(await isMounted(store, id))) return;
+  const message = `layer ${id} is still mounted on ${layerPaths(store.paths.home, id).merged}; detach it first`;
+  throw new ThinlayerError('failed_precondition', message, { op: 'remove', layer: id });
+}
+
+/** Whether `merged` is on another file system than the layer's directory: overlayfs has a device number of its own. */
+export async function isMounted({ paths }: StoreContext, id: LayerId): Promise<boolean> {
+  const { root, merged } = layerPaths(paths.home, id);
+  const [above, below] = await Promise.all([statOf(root), statOf(merged)]);
+  return above !== undefined && below !== undefined && above.dev !== below.dev;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return (await statOf(path)) !== undefined;
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

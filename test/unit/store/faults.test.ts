@@ -1,0 +1,99 @@
+/** Each step of each change fails once (disk full): the change is refused, and all is as it was before. */
+
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import { parseLayerId } from '../../../src/core/model.js';
+import type { LayerStore } from '../../../src/core/ports.js';
+import { newRecord, refusal } from '../../conformance/layer-store.js';
+import { failingDisk } from './disks.js';
+import { listing, testHome } from './home.js';
+
+type Change = (store: LayerStore) => Promise<unknown>;
+
+const A = parseLayerId('a');
+const B = parseLayerId('b');
+const LINK = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+const CHANGES: Record<string, Change> = {
+  'create of a base layer': (store) => store.create(newRecord('c', null, { link: LINK })),
+  'create of a child': (store) => store.create(newRecord('c', 'b', { link: LINK })),
+  update: (store) => store.update({ ...record(store), size: 99 }),
+  commit: async (store) => {
+    const staging = await store.stage(B);
+    try {
+      await writeFile(`${staging.path}/new`, 'new');
+      await staging.commit({ ...record(store), size: 99 });
+    } catch (error) {
+      await staging.discard();
+      throw error;
+    }
+  },
+  remove: (store) => store.remove(B),
+};
+
+for (const [name, change] of Object.entries(CHANGES)) {
+  test(`${name}: any step may fail`, async () => {
+    let failures = 0;
+    while (await failsCleanly(change, failures + 1)) failures += 1;
+    assert.ok(failures > 0);
+  });
+}
+
+/** False once there is no step of that number. */
+async function failsCleanly(change: Change, step: number): Promise<boolean> {
+  const home = await testHome();
+  const fault = failingDisk(step);
+  try {
+    const { store } = await home.open({ disk: fault.disk, sync: 'records' });
+    await store.create(newRecord('a', null, { link: LINK.replace('A', 'Z') }));
+    await store.create(newRecord('b', 'a', { link: LINK.replace('A', 'Y') }));
+    await writeFile(`${store.get(B)?.paths.diff}/old`, 'old');
+    const before = { layers: [...store.list()], disk: await listing(home.home) };
+    fault.arm();
+    const error: unknown = await change(store).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    await store.close();
+    if (error === undefined) return fault.failed() !== undefined;
+
+    refusal('resource_exhausted', /ENOSPC/)(error);
+    assert.deepEqual([...store.list()], before.layers, fault.failed());
+    assert.deepEqual(await listing(home.home), before.disk, fault.failed());
+    const again = await home.open();
+    await again.store.close();
+    assert.deepEqual([...again.store.list()].sort(byId), before.layers.sort(byId), fault.failed());
+    assert.deepEqual(await listing(home.home), before.disk, fault.failed());
+    return true;
+  } finally {
+    await home.remove();
+  }
+}
+
+function record(store: LayerStore) {
+  const info = store.get(B);
+  assert.ok(info);
+  return info.record;
+}
+
+function byId(x: { record: { id: string } }, y: { record: { id: string } }): number {
+  return x.record.id < y.record.id ? -1 : 1;
+}
+
+test('a parent that was removed is not held by a child that failed', async () => {
+  const home = await testHome();
+  const fault = failingDisk(3);
+  try {
+    const { store } = await home.open({ disk: fault.disk });
+    await store.create(newRecord('a'));
+    fault.arm();
+    await assert.rejects(store.create(newRecord('b', 'a')), refusal('resource_exhausted', /layer b/));
+    assert.equal(store.hasChildren(A), false);
+    await store.remove(A);
+    await store.close();
+  } finally {
+    await home.remove();
+  }
+});
