@@ -38,3 +38,15 @@ daemonTest(
     assert.deepEqual(await daemon.layers(), []);
   },
 );
+
+daemonTest('a killed daemon comes back on the home of before, its mounts never gone', async (daemon) => {
+  await daemon.client.create('base');
+  await daemon.client.applyDiff('base', '', await manyFiles('base', 3));
+  await daemon.client.createReadWrite('container', 'base');
+  const merged = await daemon.client.get('container');
+  await daemon.kill9();
+  assert.deepEqual(await daemon.mounts(), [merged]);
+  await daemon.launch();
+  assert.equal(await daemon.client.exists('container'), true);
+  assert.deepEqual(await daemon.mounts(), [merged]);
+});
