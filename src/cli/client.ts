@@ -8,7 +8,8 @@ import type { ErrorCode } from '../core/errors.js';
 /** The JSON that the daemon answers. Rejects with the daemon's own error, or `unavailable` if none listens. */
 export function ask(socketPath: string, method: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, method, path }, (response) => {
+    // One question, one connection: none is kept.
+    const call = request({ socketPath, method, path, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
