@@ -98,6 +98,10 @@ export class Supervisor implements LayerService {
     return this.#call((s) => s.cleanup());
   }
 
+  async settled(): Promise<void> {
+    await waitFor(this.#actor, (s) => !s.matches('recovering'));
+  }
+
   mounts(id: LayerId): OverlayMount[] {
     const mount = mountOf(this.#opened().engine, id, null);
     return mount ? [mount] : [];
@@ -147,9 +151,7 @@ export class Supervisor implements LayerService {
   }
 
   async #call<T>(call: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#actor.getSnapshot().matches('recovering')) {
-      await waitFor(this.#actor, (s) => !s.matches('recovering'));
-    }
+    if (this.#actor.getSnapshot().matches('recovering')) await this.settled();
     const session = this.#opened();
     return session.calls.run(() => call(session));
   }

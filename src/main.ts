@@ -30,7 +30,10 @@ async function serve(args: DaemonArguments): Promise<void> {
 
   const driver = createGraphDriverServer({ service: supervisor, init: remembering(init, args), log: callLog(log) });
   const control = createControlServer(supervisor);
+  const remembered = await recall(args, log);
   await listenOn(driver, args.socket);
+  // In the same turn: a call that came already waits for the home, and is not refused.
+  const opened = remembered && reopen(init, remembered, log);
   await listenOn(control, args.control);
   log.info({ socket: args.socket, control: args.control, version: VERSION }, `thinlayerd listens on ${args.socket}`);
 
@@ -43,15 +46,27 @@ async function serve(args: DaemonArguments): Promise<void> {
   });
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
-  await reopen(init, args, log);
+  await opened;
 }
 
-/** dockerd repeats no Init when only this process restarts. A failure is told to whoever calls next. */
-async function reopen(init: (request: InitRequest) => Promise<void>, args: DaemonArguments, log: Logger): Promise<void> {
+/** dockerd repeats no Init when only this process restarts. */
+async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest | null> {
   try {
-    const remembered = await loadInit(args.state);
-    if (!remembered) return;
-    log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
+    return await loadInit(args.state);
+  } catch (error) {
+    log.error({ err: error }, asThinlayerError(error).message);
+    return null;
+  }
+}
+
+/** Never rejects: a failure is told to whoever calls next. */
+async function reopen(
+  init: (request: InitRequest) => Promise<void>,
+  remembered: InitRequest,
+  log: Logger,
+): Promise<void> {
+  log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
+  try {
     await init(remembered);
   } catch (error) {
     log.error({ err: error }, `the remembered home is not open: ${asThinlayerError(error).message}`);

@@ -1,16 +1,16 @@
 #!/bin/bash
-# run.sh [unit|native|conformance|system]…: builds, then runs these suites, all of them if none is named, and ends with
+# run.sh [unit|native|daemon|conformance|system]…: builds, then runs these suites, all of them if none is named, and ends with
 # the totals in the words of Node's test runner. Fails if a test fails, or if a suite named has no test.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- unit native conformance system
+[ $# -gt 0 ] || set -- unit native daemon conformance system
 
 purposes=build
 for suite in "$@"; do
   case $suite in
     unit | native) ;;
-    conformance | system) purposes="$purposes $suite" ;;
-    *) echo "usage: test/run.sh [unit|native|conformance|system]..." >&2; exit 2 ;;
+    daemon | conformance | system) purposes="$purposes $suite" ;;
+    *) echo "usage: test/run.sh [unit|native|daemon|conformance|system]..." >&2; exit 2 ;;
   esac
 done
 bash test/setup/ensure.sh $purposes || exit 1

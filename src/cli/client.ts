@@ -19,7 +19,8 @@ function exchange(
   path: string,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, method, path }, (response) => {
+    // One question, one connection: none is kept.
+    const call = request({ socketPath, method, path, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', (cause) => reject(noDaemon(socketPath, cause)));

@@ -62,6 +62,9 @@ export interface LayerService {
   /** Bytes of regular files (hard links once) and of symlink targets in the layer's changes against `parent`. */
   size(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<number>;
 
+  /** Resolves when no opening is under way. During one, the immediate answers below are refusals. */
+  settled(): Promise<void>;
+
   stat(id: LayerId): LayerInfo | undefined;
   list(): Iterable<LayerInfo>;
   /** All layers with their states, failed ones too. */

@@ -41,6 +41,7 @@ async function answer(
     const key = `${method} /${name}`;
     const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined;
     if (!route) throw new ThinlayerError('not_found', `unknown request ${method} ${url}`);
+    await service.settled();
     return { status: 200, body: await route(service, decoded(argument)) };
   } catch (failure) {
     const { code, message } = asThinlayerError(failure);

@@ -38,7 +38,10 @@ export const CALLS: Readonly<Record<string, Call>> = {
   // False: dockerd keeps a tar-split record of each image layer, and with it gets the very bytes that came in.
   'GraphDriver.Capabilities': () => ({ Capabilities: { ReproducesExactDiffs: false } }),
 
-  'GraphDriver.Status': ({ service }) => ({ Status: service.status() }),
+  'GraphDriver.Status': async ({ service }) => {
+    await service.settled();
+    return { Status: service.status() };
+  },
 
   'GraphDriver.Create': ({ service }, fields) => create(service, fields, 'image'),
 
@@ -59,12 +62,15 @@ export const CALLS: Readonly<Record<string, Call>> = {
     return DONE;
   },
 
-  'GraphDriver.Exists': ({ service }, fields) => ({
-    Exists: service.stat(parseLayerCall(fields).id) !== undefined,
-  }),
-
-  'GraphDriver.GetMetadata': ({ service }, fields) => {
+  'GraphDriver.Exists': async ({ service }, fields) => {
     const { id } = parseLayerCall(fields);
+    await service.settled();
+    return { Exists: service.stat(id) !== undefined };
+  },
+
+  'GraphDriver.GetMetadata': async ({ service }, fields) => {
+    const { id } = parseLayerCall(fields);
+    await service.settled();
     return { Metadata: encodeMetadata(existing(service.stat(id), id)) };
   },
 
