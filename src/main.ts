@@ -30,6 +30,8 @@ async function serve(args: DaemonArguments): Promise<void> {
 
   const driver = createGraphDriverServer({ service: supervisor, init: remembering(init, args), log: callLog(log) });
   const control = createControlServer(supervisor);
+  // Before anybody can call: dockerd repeats no Init, and its running containers' calls must find their layers.
+  await reopen(init, args, log);
   await listenOn(driver, args.socket);
   await listenOn(control, args.control);
   log.info({ socket: args.socket, control: args.control, version: VERSION }, `thinlayerd listens on ${args.socket}`);
@@ -43,7 +45,6 @@ async function serve(args: DaemonArguments): Promise<void> {
   });
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
-  await reopen(init, args, log);
 }
 
 /** dockerd repeats no Init when only this process restarts. A failure is told to whoever calls next. */
