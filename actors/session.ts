@@ -4,7 +4,7 @@
  * layers: no lock may span both).
  */
 
-import { asThinlayerError, ThinlayerError } from '../src/core/errors.js';
+import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { Change, CreateOptions, LayerId, LayerKind } from '../src/core/model.js';
 import type { Archive, Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel } from '../src/core/service.js';
@@ -119,32 +119,33 @@ export class Session {
    * the whole merged tree.
    */
   async #open(id: LayerId, parent: LayerId | null): Promise<Trees> {
+    this.#checkSound(id);
+    const { record, paths } = known(this.engine, id);
+    if (record.parent !== parent || !this.engine.facts.nativeDiff) return this.#openMerged(id, parent);
     const release = this.#holds.take(id);
+    return { merged: false, diff: paths.diff, close: () => Promise.resolve(release()) };
+  }
+
+  async #openMerged(id: LayerId, parent: LayerId | null): Promise<Trees> {
+    const newer = await this.#use(id);
+    if (parent === null) return { merged: true, newer: newer.tree, older: null, close: newer.end };
     try {
-      this.#checkSound(id);
-      const { record, paths } = known(this.engine, id);
-      if (record.parent === parent && this.engine.facts.nativeDiff) {
-        return { merged: false, diff: paths.diff, close: () => Promise.resolve(release()) };
-      }
-      return await this.#openMerged(id, parent, release);
+      const older = await this.#use(parent);
+      const close = () => older.end().finally(newer.end);
+      return { merged: true, newer: newer.tree, older: older.tree, close };
     } catch (error) {
-      release();
-      throw asThinlayerError(error, { layer: id });
+      throw await undone(error, newer.end);
     }
   }
 
-  async #openMerged(id: LayerId, parent: LayerId | null, release: () => void): Promise<Trees> {
-    const newer = await this.attach(id, null, {});
+  /** A layer's merged tree, attached and kept from removal until `end`. A detach that fails ends the hold all the same. */
+  async #use(id: LayerId): Promise<{ tree: string; end: () => Promise<void> }> {
+    const release = this.#holds.take(id);
     try {
-      const older = parent === null ? null : await this.attach(parent, null, {});
-      const close = async () => {
-        if (parent !== null) await this.detach(parent);
-        await this.detach(id);
-        release();
-      };
-      return { merged: true, newer, older, close };
+      const tree = await this.attach(id, null, {});
+      return { tree, end: () => this.detach(id).finally(release) };
     } catch (error) {
-      await this.detach(id);
+      release();
       throw error;
     }
   }

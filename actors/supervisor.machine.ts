@@ -18,6 +18,8 @@ export interface SupervisorContext {
   readonly engine: Engine | null;
   /** Why the last opening failed; null if it did not. */
   readonly cause: ThinlayerError | null;
+  /** The daemon's end was asked for, be it in the middle of an opening. */
+  readonly ending: boolean;
 }
 
 /** The two works of the supervisor, given by `provide()`: `previous` is closed before the next home is opened. */
@@ -33,6 +35,7 @@ const setupSupervisor = setup({
     closeHome: fromPromise<void, { engine: Engine | null }>(notProvided),
   },
   actions: {
+    end: assign({ ending: true }),
     wish: assign(({ event }) => (event.type === 'home.open' ? { config: event.config, cause: null } : {})),
     opened: assign((_, params: { engine: Engine }) => ({ engine: params.engine, cause: null })),
     openingFailed: assign((_, params: { error: unknown }) => ({
@@ -40,35 +43,58 @@ const setupSupervisor = setup({
       cause: asThinlayerError(params.error, { op: 'open' }),
     })),
   },
+  guards: {
+    isEnding: ({ context }) => context.ending,
+  },
 });
 
 function notProvided(): Promise<never> {
   return Promise.reject(new Error('this actor was not provided'));
 }
 
+const OPENED = {
+  type: 'opened',
+  params: ({ event }: { event: { output: Engine } }) => ({ engine: event.output }),
+} as const;
+
+const FAILED = {
+  type: 'openingFailed',
+  params: ({ event }: { event: { error: unknown } }) => event,
+} as const;
+
 export const supervisorMachine = setupSupervisor.createMachine({
   id: 'supervisor',
-  context: { config: null, engine: null, cause: null },
+  context: { config: null, engine: null, cause: null, ending: false },
   initial: 'starting',
   states: {
     /** No home is open: none was named yet, or opening it failed. */
     starting: {
-      on: { 'home.open': { target: 'recovering', actions: 'wish' }, 'daemon.drain': 'stopped' },
+      on: {
+        'home.open': { target: 'recovering', actions: 'wish' },
+        'daemon.drain': { target: 'stopped', actions: 'end' },
+      },
     },
+    /** What was begun is ended, also when the daemon is to end: a half-opened home would keep its lock, and work on. */
     recovering: {
-      on: { 'daemon.drain': 'draining' },
+      on: { 'daemon.drain': { actions: 'end' } },
       invoke: {
         src: 'openHome',
         input: ({ context }) => ({ config: context.config as HomeConfig, previous: context.engine }),
-        onDone: {
-          target: 'serving',
-          actions: { type: 'opened', params: ({ event }) => ({ engine: event.output }) },
-        },
-        onError: { target: 'starting', actions: { type: 'openingFailed', params: ({ event }) => event } },
+        onDone: [
+          { guard: 'isEnding', target: 'draining', actions: OPENED },
+          { target: 'serving', actions: OPENED },
+        ],
+        onError: [
+          { guard: 'isEnding', target: 'stopped', actions: FAILED },
+          { target: 'starting', actions: FAILED },
+        ],
       },
     },
     serving: {
-      on: { 'home.open': { target: 'recovering', actions: 'wish' }, 'daemon.drain': 'draining' },
+      on: {
+        'home.open': { target: 'recovering', actions: 'wish' },
+        'daemon.drain': { target: 'draining', actions: 'end' },
+      },
     },
     /** Running calls end; mounts of running containers stay. */
     draining: {
@@ -76,10 +102,7 @@ export const supervisorMachine = setupSupervisor.createMachine({
         src: 'closeHome',
         input: ({ context }) => ({ engine: context.engine }),
         onDone: 'stopped',
-        onError: {
-          target: 'stopped',
-          actions: { type: 'openingFailed', params: ({ event }) => event },
-        },
+        onError: { target: 'stopped', actions: FAILED },
       },
     },
     stopped: { type: 'final' },

@@ -47,6 +47,7 @@ export class Supervisor implements LayerService {
       this.#refuseIfEnding();
       this.#actor.send({ type: 'home.open', config });
       const settled = await waitFor(this.#actor, (s) => !s.matches('recovering'));
+      this.#refuseIfEnding();
       if (settled.context.cause) throw settled.context.cause;
     });
   }
@@ -167,8 +168,7 @@ export class Supervisor implements LayerService {
   }
 
   #refuseIfEnding(): void {
-    const snapshot = this.#actor.getSnapshot();
-    if (!snapshot.matches('draining') && snapshot.status !== 'done') return;
+    if (!this.#actor.getSnapshot().context.ending) return;
     throw new ThinlayerError('unavailable', 'thinlayerd is stopping; ask again when it is back');
   }
 

@@ -1,0 +1,164 @@
+/** The life of actors: made at need, dropped when at rest, replaced when they die. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Feed } from '../../../actors/feed.js';
+import { LayerRegistry } from '../../../actors/registry.js';
+import type { CreateOptions, LayerId } from '../../../src/core/model.js';
+import { fakeEngine } from '../../fakes/engine.js';
+import type { FakeEngine } from '../../fakes/engine.js';
+import { faulty } from '../../fakes/faulty.js';
+import { id } from './harness.js';
+
+const A = id('a');
+const B = id('b');
+
+function registryOn(engine: FakeEngine) {
+  const deaths: LayerId[] = [];
+  const clock = { now: 0 };
+  const feed = new Feed(() => clock.now);
+  const options = { feed, now: () => clock.now, died: (dead: LayerId) => void deaths.push(dead) };
+  const registry = new LayerRegistry(engine, options);
+  const create = (layer: LayerId, parent: LayerId | null = null, options: CreateOptions = {}) =>
+    registry.ask(layer, { type: 'layer.create', parent, kind: 'container', options });
+  const attach = (layer: LayerId) => registry.ask(layer, { type: 'layer.attach', label: null });
+  const detach = (layer: LayerId) => registry.ask(layer, { type: 'layer.detach' });
+  return {
+    registry,
+    deaths,
+    clock,
+    create,
+    attach,
+    detach,
+    kill: (layer: LayerId) => create(layer, A, POISON),
+  };
+}
+
+/** An action that reads these throws, and so its actor dies. */
+const POISON: CreateOptions = {
+  get mountLabel(): string {
+    throw new Error('poison');
+  },
+};
+
+async function withMountedB() {
+  const made = registryOn(fakeEngine());
+  await made.create(A);
+  await made.create(B, A);
+  await made.attach(B);
+  return made;
+}
+
+test('an actor is there while its layer is mounted or works, and not longer', async () => {
+  const { registry, create, attach, detach } = registryOn(fakeEngine());
+  const states = () => [...registry.states()];
+  const creating = create(A);
+  assert.deepEqual(states(), [{ id: A, state: 'creating', uses: 0, mounted: false }]);
+  await creating;
+  await create(B, A);
+  assert.deepEqual(states(), []);
+  await attach(B);
+  assert.deepEqual(states(), [{ id: B, state: 'mounted', uses: 1, mounted: true }]);
+  await attach(A);
+  assert.deepEqual(registry.mountedLayers(), [B]);
+  await detach(B);
+  assert.deepEqual(states(), []);
+});
+
+test('a refused request leaves no actor behind', async () => {
+  const { registry, attach } = registryOn(fakeEngine());
+  await assert.rejects(attach(A), { code: 'not_found' });
+  assert.deepEqual([...registry.states()], []);
+});
+
+test('an actor that dies answers its waiter with unavailable; the layer comes back with its mount known', async () => {
+  const { registry, deaths, attach, detach, kill } = await withMountedB();
+  await assert.rejects(kill(B), { code: 'unavailable', layer: 'b' });
+  assert.deepEqual(deaths, [B]);
+  assert.deepEqual(registry.mountedLayers(), [B]);
+  assert.equal(await attach(B), '/home/b/merged');
+  await detach(B);
+  await detach(B);
+  assert.deepEqual(registry.mountedLayers(), []);
+});
+
+test('who waits behind a death in the queue is served by the next actor', async () => {
+  const { attach, kill, detach } = await withMountedB();
+  const [killed, attached, detached] = await Promise.allSettled([kill(B), attach(B), detach(B)]);
+  assert.equal(killed.status, 'rejected');
+  assert.deepEqual(attached, { status: 'fulfilled', value: '/home/b/merged' });
+  assert.equal(detached.status, 'fulfilled');
+});
+
+test('three deaths set that one layer apart; repair forgives it', async () => {
+  const { registry, deaths, attach, create, kill } = await withMountedB();
+  for (let i = 0; i < 3; i++) await assert.rejects(kill(B), { code: 'unavailable' });
+  assert.deepEqual(deaths, [B, B, B]);
+  await assert.rejects(attach(B), { code: 'failed_precondition', message: /set apart/ });
+  await create(id('c'), A);
+  await attach(id('c'));
+  registry.forgive(B);
+  assert.equal(await attach(B), '/home/b/merged');
+});
+
+test('deaths long ago do not count', async () => {
+  const { clock, attach, kill } = await withMountedB();
+  for (const time of [0, 40_000, 80_000]) {
+    clock.now = time;
+    await assert.rejects(kill(B));
+  }
+  await attach(B);
+});
+
+test('a layer found mounted at the opening has one use', async () => {
+  const engine = fakeEngine({ mounted: ['b'] });
+  const { registry, create, attach, detach } = registryOn(engine);
+  await create(A);
+  assert.deepEqual(registry.mountedLayers(), [B]);
+  await engine.store.create(recordOf(B, A));
+  assert.equal(await attach(B), '/home/b/merged');
+  await detach(B);
+  assert.deepEqual([...engine.mounts], ['/home/b/merged']);
+  await detach(B);
+  assert.deepEqual([...engine.mounts], []);
+});
+
+test('a failed unmount keeps the actor, which tries again', async () => {
+  const engine = fakeEngine();
+  const { port } = faulty(engine.mounter, { unmount: '1*error(EBUSY)' });
+  const { registry, create, attach, detach } = registryOn({ ...engine, mounter: port });
+  await create(A);
+  await create(B, A);
+  await attach(B);
+  await assert.rejects(detach(B), { message: /EBUSY/ });
+  assert.deepEqual([...registry.states()], [{ id: B, state: 'mounted', uses: 0, mounted: true }]);
+  await detach(B);
+  assert.deepEqual([...registry.states()], []);
+});
+
+test('a stopped registry answers who still waits', async () => {
+  const engine = fakeEngine();
+  const { port, hanging } = faulty(engine.mounter, { mount: 'hang' });
+  const { registry, create, attach } = registryOn({ ...engine, mounter: port });
+  await create(A);
+  await create(B, A);
+  const attached = attach(B);
+  await hanging;
+  registry.stop();
+  await assert.rejects(attached, { code: 'unavailable' });
+});
+
+function recordOf(layer: LayerId, parent: LayerId) {
+  return {
+    version: 1,
+    id: layer,
+    parent,
+    kind: 'container',
+    state: 'created',
+    link: 'B'.repeat(26),
+    size: null,
+    quota: null,
+    mountLabel: null,
+  } as const;
+}
