@@ -73,7 +73,12 @@ async function assemble(
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const archive = createArchive(createTreeReader(addon), nativeTreeWriters(addon), overlayPrefix);
   log.info(
-    { home: config.home, layers: [...store.list()].length, mounted: mounted.size, broken: store.broken().size },
+    {
+      home: config.home,
+      layers: [...store.list()].length,
+      mounted: mounted.size,
+      broken: store.broken().size,
+    },
     `${config.home} is open`,
   );
   return { config, facts: probe, store, mounter, archive, mounted };
