@@ -27,6 +27,8 @@ interface Layer {
   applied: boolean;
   readonly files: Map<string, string>;
   uses: number;
+  /** Its contents were compared since they changed last. */
+  seen: boolean;
 }
 
 type Step = 'create' | 'apply' | 'get' | 'read' | 'put' | 'remove';
@@ -62,7 +64,9 @@ export class LoadCaller {
   /** After a new start: what was acknowledged is there, what was not is whole or absent and can be repeated. */
   async reconcile(): Promise<void> {
     const { pending } = this;
-    for (const layer of this.layers.values()) if (layer !== pending?.layer) await this.check(layer);
+    const settled = [...this.layers.values()].filter((layer) => layer !== pending?.layer);
+    await this.checkStates(settled);
+    for (const layer of settled) if (!layer.seen) await this.checkContents(layer);
     this.pending = null;
     if (pending) await this.settle(pending.step, pending.layer);
     for (const layer of this.layers.values()) if (layer.uses > 0) await this.endUses(layer);
@@ -70,7 +74,8 @@ export class LoadCaller {
 
   /** All layers are as they were acknowledged, to the byte. */
   async checkAll(): Promise<void> {
-    for (const layer of this.layers.values()) await this.check(layer);
+    await this.checkStates([...this.layers.values()]);
+    for (const layer of this.layers.values()) await this.checkContents(layer);
   }
 
   async removeAll(): Promise<void> {
@@ -102,7 +107,7 @@ export class LoadCaller {
 
   private newLayer(parent: string, archive: Archive | null): Layer {
     const id = `${this.name}-${archive ? 'image' : 'container'}-${this.count++}`;
-    return { id, parent, archive, applied: false, files: new Map(), uses: 0 };
+    return { id, parent, archive, applied: false, files: new Map(), uses: 0, seen: false };
   }
 
   private async use(layer: Layer): Promise<void> {
@@ -110,6 +115,7 @@ export class LoadCaller {
     const name = `file-${this.count++}`;
     await writeFile(join(this.daemon.inside(this.merged(layer)), name), `contents of ${name}`);
     layer.files.set(name, `contents of ${name}`);
+    layer.seen = false;
     await this.attempt('read', layer);
     await this.attempt('put', layer);
   }
@@ -132,6 +138,7 @@ export class LoadCaller {
     assert.ok(layer.archive);
     await this.daemon.client.applyDiff(layer.id, layer.parent, layer.archive.bytes);
     layer.applied = true;
+    layer.seen = false;
   }
 
   private async get(layer: Layer): Promise<void> {
@@ -163,14 +170,13 @@ export class LoadCaller {
         if (await this.daemon.client.exists(layer.id)) await this.check(layer);
         return this.create(layer);
       case 'apply':
-        layer.applied = (await this.stateOf(layer)) === 'applied';
+        layer.applied = await this.isApplied(layer);
         await this.check(layer);
         await this.remove(layer);
         await this.create(layer);
         return this.apply(layer);
       case 'get':
       case 'put':
-        await this.checkFiles(layer);
         await this.daemon.client.put(layer.id);
         layer.uses = 0;
         return this.check(layer);
@@ -197,12 +203,24 @@ export class LoadCaller {
   }
 
   private async check(layer: Layer): Promise<void> {
-    const state = layer.uses > 0 ? 'mounted' : layer.applied ? 'applied' : 'created';
-    assert.equal(await this.stateOf(layer), state, layer.id);
-    const isMounted = (await this.daemon.mounts()).includes(this.merged(layer));
-    assert.equal(isMounted, layer.uses > 0, `${layer.id} is mounted`);
-    if (!layer.applied) return this.checkFiles(layer);
-    assert.deepEqual(await listTree(this.diff(layer)), layer.archive?.tree, layer.id);
+    await this.checkStates([layer]);
+    await this.checkContents(layer);
+  }
+
+  private async checkStates(layers: readonly Layer[]): Promise<void> {
+    const reports = await this.daemon.layers();
+    const mounts = await this.daemon.mounts();
+    for (const layer of layers) {
+      const state = layer.uses > 0 ? 'mounted' : layer.applied ? 'applied' : 'created';
+      assert.equal(reports.find(({ id }) => id === layer.id)?.state, state, layer.id);
+      assert.equal(mounts.includes(this.merged(layer)), layer.uses > 0, `${layer.id} is mounted`);
+    }
+  }
+
+  private async checkContents(layer: Layer): Promise<void> {
+    if (!layer.applied) await this.checkFiles(layer);
+    else assert.deepEqual(await listTree(this.diff(layer)), layer.archive?.tree, layer.id);
+    layer.seen = true;
   }
 
   private async checkFiles(layer: Layer): Promise<void> {
@@ -212,8 +230,8 @@ export class LoadCaller {
     assert.deepEqual(new Map(found), new Map([...layer.files].sort()), layer.id);
   }
 
-  private async stateOf({ id }: Layer): Promise<string | undefined> {
-    return (await this.daemon.layers()).find((layer) => layer.id === id)?.state;
+  private async isApplied({ id }: Layer): Promise<boolean> {
+    return (await this.daemon.layers()).some((layer) => layer.id === id && layer.state === 'applied');
   }
 
   private merged({ id }: Layer): string {
