@@ -18,39 +18,52 @@ import { needsRoot, scratchDirectory, shell } from './scratch-tree.js';
 
 const reader = createTreeReader(loadAddon<TreeReaderFunctions>());
 
+/** A tmpfs for layers: the temporary directory's own file system need not be fit for an overlay. */
+interface Scratch {
+  readonly path: string;
+  readonly devices: Devices;
+}
+
 interface Layers {
   readonly diff: string;
   readonly lowers: readonly string[];
   /** The merged trees of the layer and of its parent. */
   readonly merged: string;
   readonly parent: string;
-  readonly devices: Devices;
 }
 
-type Fill = (directory: string, devices: Devices) => void;
-
-/** On a tmpfs: the scratch directory's file system need not be fit for an overlay. */
-function stack(directory: string, fills: readonly Fill[]): Layers {
-  const at = (name: string) => join(directory, name);
-  mkdirSync(directory);
+function overlayScratch(t: TestContext): Scratch {
+  const path = scratchDirectory(t);
   shell(
-    directory,
-    `mount -t tmpfs none .; cd "$PWD"; mkdir diff work merged parent base
+    path,
+    `mount -t tmpfs none .; cd "$PWD"; mkdir base
      mknod whiteout c 0 0; mknod null c 1 3; mknod tty c 5 99; touch -d @1000 null tty`,
   );
-  const devices = { whiteout: at('whiteout'), others: [at('null'), at('tty')] };
-  const lowers = fills.map((fill, i) => {
-    mkdirSync(at(`lower${i}`));
-    fill(at(`lower${i}`), devices);
-    return at(`lower${i}`);
-  });
+  return {
+    path,
+    devices: { whiteout: join(path, 'whiteout'), others: [join(path, 'null'), join(path, 'tty')] },
+  };
+}
+
+function stack(scratch: Scratch, name: string, fills: readonly ((directory: string) => void)[]): Layers {
+  const make = (...names: readonly string[]) => {
+    const path = join(scratch.path, name, ...names);
+    mkdirSync(path);
+    return path;
+  };
+  make();
+  make('work');
+  const lowers = fills.map((_, i) => make(`lower${i}`));
+  fills.forEach((fill, i) => fill(lowers[i] ?? ''));
+  const layers = { diff: make('diff'), lowers, merged: make('merged'), parent: make('parent') };
   // An overlay needs two lower layers, and in one alone whiteouts would be plain devices.
-  shell(directory, `mount -t overlay none -o ro,lowerdir=${[...lowers, at('base')].join(':')} parent`);
-  return { diff: at('diff'), lowers, merged: at('merged'), parent: at('parent'), devices };
+  const lowerDirs = [...lowers, join(scratch.path, 'base')].join(':');
+  shell(scratch.path, `mount -t overlay none -o ro,lowerdir=${lowerDirs} ${layers.parent}`);
+  return layers;
 }
 
 function mountMerged({ diff, lowers, merged }: Layers, writable: boolean): void {
-  const base = join(diff, '../base');
+  const base = join(diff, '../../base');
   const options = writable
     ? `index=off,redirect_dir=off,metacopy=off,lowerdir=${[...lowers, base].join(':')},upperdir=${diff},workdir=${join(diff, '../work')}`
     : `ro,lowerdir=${[diff, ...lowers, base].join(':')}`;
@@ -70,24 +83,24 @@ const CASES = 125;
 async function randomCases(
   t: TestContext,
   firstSeed: number,
-  fill: (random: Random, layers: Layers) => void,
+  fill: (random: Random, layers: Layers, devices: Devices) => void,
 ): Promise<void> {
-  const scratch = scratchDirectory(t);
+  const scratch = overlayScratch(t);
   for (let seed = firstSeed; seed < firstSeed + CASES; seed++) {
     const random = randomNumbers(seed);
-    const fills = Array.from({ length: 1 + random(3) }, (): Fill => (path, devices) => {
-      fillLayer(random, path, devices);
+    const fills = Array.from({ length: 1 + random(3) }, () => (path: string) => {
+      fillLayer(random, path, scratch.devices);
     });
-    const layers = stack(join(scratch, `${seed}`), fills);
-    fill(random, layers);
+    const layers = stack(scratch, `${seed}`, fills);
+    fill(random, layers, scratch.devices);
     await t.test(`seed ${seed}`, () => assertSameAsNaive(layers));
-    shell(scratch, `umount ${seed}/merged ${seed}/parent; umount ${seed}`);
+    shell(scratch.path, `umount ${layers.merged} ${layers.parent}`);
   }
 }
 
 test('random layers, as archives bring them', needsRoot, (t) =>
-  randomCases(t, 1, (random, layers) => {
-    fillLayer(random, layers.diff, layers.devices);
+  randomCases(t, 1, (random, layers, devices) => {
+    fillLayer(random, layers.diff, devices);
     mountMerged(layers, false);
   }),
 );
@@ -104,7 +117,7 @@ async function changesOf(
   lower: string,
   container: string,
 ): Promise<(readonly [string, string])[]> {
-  const layers = stack(join(scratchDirectory(t), 'stack'), [(path) => shell(path, lower)]);
+  const layers = stack(overlayScratch(t), 'stack', [(path) => shell(path, lower)]);
   mountMerged(layers, true);
   shell(layers.merged, container);
   await assertSameAsNaive(layers);

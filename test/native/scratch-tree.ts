@@ -12,7 +12,7 @@ export const needsRoot = { skip: process.getuid?.() === 0 ? false : 'needs root'
 export function scratchDirectory(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'thinlayer-tree-'));
   t.after(() => {
-    shell(path, 'grep -o " $PWD[^ ]*" /proc/self/mounts | sort -r | xargs -r umount; cd /; rm -rf "$OLDPWD"');
+    shell('/', `grep -o " ${path}[^ ]*" /proc/self/mounts | sort -r | xargs -r umount; rm -rf ${path}`);
   });
   return path;
 }
