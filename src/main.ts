@@ -49,6 +49,8 @@ async function serve(args: DaemonArguments): Promise<void> {
     driver.close();
     control.close();
     await supervisor.drain();
+    // The calls have ended, but their answers may still be on their way.
+    await driver.answered();
     log.info('stopped');
   });
   process.on('SIGTERM', end);
