@@ -115,6 +115,11 @@ test('whiteouts and opaque directories have their registry names', needsRoot, as
   assert.deepEqual(new Set(keys), new Set(['mtime']));
 });
 
+test('a mark that only user name spaces know means nothing outside them', needsRoot, async (t) => {
+  const { tree } = makeTree(t, 'mkdir d; setfattr -n user.overlay.opaque -v y d; touch d/f');
+  assert.deepEqual(await namesOf(await archiveOf(tree)), ['d/', 'd/f']);
+});
+
 test('a hard link names the first of its names', needsRoot, async (t) => {
   const { tree } = makeTree(t, 'mkdir d; printf text > z; ln z d/b; ln z a');
   const entries = await readArchive(await archiveOf(tree));
