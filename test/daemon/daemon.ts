@@ -101,7 +101,7 @@ export class Daemon implements AsyncDisposable {
   /** Starts it on what is there, and waits until it listens. No Init is sent: it remembers the last one. */
   async launch(): Promise<void> {
     this.process = await this.spawn();
-    await ready(this.process, () => isListening(this.socket));
+    await ready(this.process, async () => (await isListening(this.socket)) && isListening(this.control));
     this.client = new GraphDriverClient(this.socket);
   }
 
