@@ -70,18 +70,19 @@ async function assemble(
     log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
     await mounter.unmount(`${config.home}/${orphan}/merged`);
   }
+  const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const archive = createArchive(createTreeReader(addon), nativeTreeWriters(addon), overlayPrefix);
   log.info(
     {
       home: config.home,
       layers: [...store.list()].length,
-      mounted: mounted.size,
+      mounted: inUse.size,
       broken: store.broken().size,
     },
     `${config.home} is open`,
   );
-  return { config, facts: probe, store, mounter, archive, mounted };
+  return { config, facts: probe, store, mounter, archive, mounted: inUse };
 }
 
 async function mountedLayers(home: string): Promise<Set<LayerId>> {

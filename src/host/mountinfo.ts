@@ -65,11 +65,11 @@ export interface HomeMount {
   readonly target: string;
 }
 
-/** The overlay mounts on `<home>/<id>/merged`, each directory once. */
+/** The overlay mounts on `<home>/<id>/merged`, each directory once. Names with a dot in front are the daemon's own: `.probe`. */
 export function homeMounts(entries: readonly MountEntry[], home: string): HomeMount[] {
   const ids = entries
     .filter((entry) => entry.type === 'overlay' && entry.mountPoint.startsWith(`${home}/`))
-    .map((entry) => /^([^/]+)\/merged$/.exec(entry.mountPoint.slice(home.length + 1))?.[1])
+    .map((entry) => /^([^/.][^/]*)\/merged$/.exec(entry.mountPoint.slice(home.length + 1))?.[1])
     .filter((id) => id !== undefined);
   return [...new Set(ids)].map((id) => ({ id, target: `${home}/${id}/merged` }));
 }

@@ -8,7 +8,8 @@ import { fromErrno, isErrno } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { StoreContext } from './context.js';
 import { ifPresent } from './disk.js';
-import { layerPaths, linkPath } from './paths.js';
+import { layerPaths, linkedLayer, linkPath } from './paths.js';
+import { scanLinks } from './scan.js';
 
 /**
  * Out of the index before anything is awaited, so that nobody makes a child meanwhile; back again after a failure.
@@ -33,17 +34,25 @@ export async function removeLayer(store: StoreContext, id: LayerId): Promise<voi
     putBack();
     throw error;
   }
-  if (link !== undefined) await dropLink(store, id, link);
+  await dropLinks(store, id, link);
 }
 
 /** The layer is gone already: a link that stays is dropped by the next start. */
-async function dropLink({ disk, paths, log }: StoreContext, layer: LayerId, link: string): Promise<void> {
+async function dropLinks(store: StoreContext, layer: LayerId, link: string | undefined): Promise<void> {
+  const { disk, paths, log } = store;
   try {
-    await ifPresent(disk.unlink(linkPath(paths.home, link)));
+    const links = link === undefined ? await linksTo(store, layer) : [link];
+    for (const name of links) await ifPresent(disk.unlink(linkPath(paths.home, name)));
   } catch (error) {
     const failure = fromErrno(error, { op: 'remove', layer });
     log.warn({ err: failure, layer }, `${failure.message}; the next start drops that link`);
   }
+}
+
+/** For a broken layer, whose record does not tell. */
+async function linksTo({ paths }: StoreContext, layer: LayerId): Promise<string[]> {
+  const links = await scanLinks(paths.home);
+  return [...links].filter(([, target]) => linkedLayer(target) === layer).map(([link]) => link);
 }
 
 async function refuseMounted(store: StoreContext, id: LayerId): Promise<void> {

@@ -6,6 +6,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ask } from '../../src/cli/client.js';
@@ -101,7 +102,7 @@ export class Daemon implements AsyncDisposable {
   /** Starts it on what is there, and waits until it listens. No Init is sent: it remembers the last one. */
   async launch(): Promise<void> {
     this.process = await this.spawn();
-    await ready(this.process, () => isListening(this.socket));
+    await ready(this.process, async () => (await isListening(this.socket)) && isListening(this.control));
     this.client = new GraphDriverClient(this.socket);
   }
 
@@ -203,13 +204,13 @@ export function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
 /** A test with a daemon of its own; when it fails, the end of the daemon's log is shown with it. */
 export function daemonTest(
   name: string,
-  body: (daemon: Daemon) => Promise<void>,
+  body: (daemon: Daemon, t: TestContext) => Promise<void>,
   options: DaemonOptions = {},
 ): void {
   test(name, { skip: cannotRun }, async (t) => {
     await using daemon = await startDaemon(options);
     try {
-      await body(daemon);
+      await body(daemon, t);
     } catch (error) {
       t.diagnostic(await daemon.logTail());
       throw error;

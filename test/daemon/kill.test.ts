@@ -12,12 +12,12 @@ import { daemonTest } from './daemon.js';
 import type { Daemon } from './daemon.js';
 import { assertNothingLeft, openDescriptors } from './leaks.js';
 import { LoadCaller } from './load.js';
-import type { Archive } from './load.js';
+import type { Archive, Step } from './load.js';
 import { Random } from './random.js';
 import { RunningContainer } from './running-container.js';
 import { assertSound } from './soundness.js';
 
-const KILLS = Number(process.env['THINLAYER_KILLS'] ?? 25);
+const KILLS = Number(process.env['THINLAYER_KILLS'] ?? 20);
 const CALLERS = 8;
 const CONTAINERS = 3;
 /** Files in the archives that are applied. */
@@ -29,7 +29,7 @@ const LONGEST_START_MS = 400;
 
 daemonTest(
   `thinlayerd is killed ${KILLS} times under load: what was acknowledged is there, the rest is whole or absent`,
-  async (daemon) => {
+  async (daemon, t) => {
     const random = new Random();
     const before = await openDescriptors(daemon);
     const archives = await makeArchives(daemon);
@@ -49,6 +49,7 @@ daemonTest(
         throw new Error(`after kill ${kill} of THINLAYER_SEED=${random.seed}`, { cause: error });
       }
     }
+    t.diagnostic(`unanswered: ${tally(callers.flatMap(({ interrupted }) => interrupted))}`);
     for (const container of containers) await container.stop();
     for (const caller of callers) {
       await caller.checkAll();
@@ -86,6 +87,13 @@ async function makeArchives(daemon: Daemon): Promise<Archive[]> {
 async function startContainers(daemon: Daemon): Promise<RunningContainer[]> {
   const ids = Array.from({ length: CONTAINERS }, (_, index) => `running-${index}`);
   return Promise.all(ids.map((id) => RunningContainer.start(daemon, id, 'base')));
+}
+
+/** `apply 30, create 4`: whether the kills hit what they should. */
+function tally(steps: readonly Step[]): string {
+  const counts = new Map<Step, number>();
+  for (const step of steps) counts.set(step, (counts.get(step) ?? 0) + 1);
+  return [...counts].map(([step, count]) => `${step} ${count}`).join(', ');
 }
 
 /** Those that are not a caller's, uppermost first. */

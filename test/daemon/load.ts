@@ -31,10 +31,12 @@ interface Layer {
   seen: boolean;
 }
 
-type Step = 'create' | 'apply' | 'get' | 'read' | 'put' | 'remove';
+export type Step = 'create' | 'apply' | 'get' | 'read' | 'put' | 'remove';
 
 export class LoadCaller {
   readonly layers = new Map<string, Layer>();
+  /** The calls that a kill left without an answer. */
+  readonly interrupted: Step[] = [];
   /** The call that was not answered. */
   private pending: { readonly step: Step; readonly layer: Layer } | null = null;
   private readonly daemon: Daemon;
@@ -58,6 +60,7 @@ export class LoadCaller {
       for (;;) await this.random.pick(this.choices())();
     } catch (error) {
       if (!isBroken(error)) throw error;
+      if (this.pending) this.interrupted.push(this.pending.step);
     }
   }
 

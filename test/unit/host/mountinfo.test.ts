@@ -78,6 +78,7 @@ test('the overlay mounts of a home, each once', () => {
       line('/home/tmp/merged', 'tmpfs'),
       line('/home/abc/merged/inside'),
       line('/home/merged'),
+      line('/home/.probe/merged'),
       line('/home2/abc/merged'),
       line('/home/cvmfs/a/merged'),
     ].join('\n'),
