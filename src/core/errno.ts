@@ -16,6 +16,7 @@ export interface ErrnoError extends Error {
 /** Code, and what a person can do about it; without a hint the kernel's own words are enough. */
 const TABLE: Readonly<Record<string, readonly [ErrorCode, string?]>> = {
   EACCES: ['failed_precondition', 'thinlayerd has to run as root; look also for SELinux or AppArmor denials'],
+  EAGAIN: ['unavailable', 'another process holds it: end that one, or wait for it'],
   EBUSY: ['failed_precondition', 'something still uses it: look for mounts below it in /proc/*/mountinfo'],
   EDQUOT: ['resource_exhausted', 'the disk quota is used up: remove files or raise the quota'],
   EEXIST: ['already_exists'],

@@ -33,7 +33,7 @@ export function judge(layer: LayerFacts, mounted: boolean): Verdict {
   if (record.found === 'record') return { is: 'layer', record: record.record, repairs };
   if (isHalfMade(layer)) return mounted ? { is: 'broken', reason: mountedReason } : { is: 'half-made' };
   const damage = record.found === 'damage' ? record.reason : null;
-  if (layer.overlay2 && layer.linkSize + layer.lowerSize > 0) {
+  if (layer.overlay2 && isKnownToOverlay2(layer)) {
     return { is: 'overlay2', files: layer.overlay2, damage, repairs };
   }
   return { is: 'broken', reason: damage ?? foreignReason(layer) };
@@ -67,7 +67,12 @@ function settle(layer: LayerFacts, mounted: boolean): { record: RecordFacts; rep
 function isHalfMade(layer: LayerFacts): boolean {
   if (layer.record.found !== 'none' || layer.overlay2?.filled !== false) return false;
   if (!layer.entries.every((name) => LAYER_NAMES.has(name))) return false;
-  return layer.draft.found === 'damage' || layer.linkSize + layer.lowerSize === 0;
+  return layer.draft.found === 'damage' || !isKnownToOverlay2(layer);
+}
+
+/** Also if a power cut emptied the files: `l/` may tell the rest. */
+function isKnownToOverlay2({ entries }: LayerFacts): boolean {
+  return entries.includes('link') || entries.includes('lower');
 }
 
 const mountedReason = 'it has no record, but is mounted; unmount it, then repair the layer';
