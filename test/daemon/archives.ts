@@ -1,7 +1,8 @@
 /** Small archives, as bytes: the layers that the tests apply. */
 
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pack } from 'tar-stream';
+import { extract, pack } from 'tar-stream';
 import type { Header, Pack } from 'tar-stream';
 
 const MTIME = new Date(1_000_000_000_000);
@@ -41,4 +42,18 @@ function add(archive: Pack, { contents, ...header }: Entry): void {
   const isDirectory = header.name.endsWith('/');
   const type = header.type ?? (isDirectory ? 'directory' : 'file');
   archive.entry({ mode: isDirectory ? 0o755 : 0o644, mtime: MTIME, ...header, type }, contents ?? '');
+}
+
+/** The regular files of an archive by name; rejects for one that is cut or damaged. */
+export async function contentsOf(archive: Buffer | Readable): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  const source = Buffer.isBuffer(archive) ? Readable.from([archive]) : archive;
+  const entries = extract();
+  source.on('error', (error: Error) => entries.destroy(error));
+  source.pipe(entries);
+  for await (const entry of entries) {
+    const contents = await buffer(entry);
+    if (entry.header.type === 'file') files.set(entry.header.name, contents);
+  }
+  return files;
 }

@@ -42,10 +42,18 @@ async function answer(
     const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined;
     if (!route) throw new ThinlayerError('not_found', `unknown request ${method} ${url}`);
     await service.settled();
-    return { status: 200, body: await route(service, decodeURIComponent(argument)) };
+    return { status: 200, body: await route(service, decoded(argument)) };
   } catch (failure) {
     const { code, message } = asThinlayerError(failure);
     return { status: 400, body: { code, message } };
+  }
+}
+
+function decoded(argument: string): string {
+  try {
+    return decodeURIComponent(argument);
+  } catch (cause) {
+    throw new ThinlayerError('invalid_argument', `not URL-encoded: ${JSON.stringify(argument)}`, { cause });
   }
 }
 

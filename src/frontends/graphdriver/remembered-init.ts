@@ -20,15 +20,23 @@ export async function saveInit(file: string, init: InitRequest): Promise<void> {
     UIDMaps: map(init.uids),
     GIDMaps: map(init.gids),
   });
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const handle = await open(`${file}.tmp`, 'w', 0o600);
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeDurably(`${file}.tmp`, body);
+    await rename(`${file}.tmp`, file);
+  } catch (cause) {
+    throw unusable(file, 'written', cause);
+  }
+}
+
+async function writeDurably(file: string, body: string): Promise<void> {
+  const handle = await open(file, 'w', 0o600);
   try {
     await handle.writeFile(body);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(`${file}.tmp`, file);
 }
 
 /** Null if there is none. Throws `data_loss` for a file that cannot be understood: then dockerd has to be restarted. */
@@ -38,7 +46,7 @@ export async function loadInit(file: string): Promise<InitRequest | null> {
     body = await readFile(file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    throw unusable(file, 'read', error);
   }
   try {
     return parseInit(parseBody(body));
@@ -49,4 +57,12 @@ export async function loadInit(file: string): Promise<InitRequest | null> {
       { path: file, cause },
     );
   }
+}
+
+function unusable(file: string, done: 'read' | 'written', cause: unknown): ThinlayerError {
+  return new ThinlayerError(
+    'internal',
+    `${file}, the remembered Init, cannot be ${done}: ${(cause as Error).message}; see that this is a file of thinlayerd's own`,
+    { path: file, cause },
+  );
 }

@@ -3,7 +3,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { ThinlayerError } from '../../core/errors.js';
 import { parseLayerId } from '../../core/model.js';
+import type { LayerId } from '../../core/model.js';
 import type { ByteStream, Cancel, LayerService } from '../../core/service.js';
 import { CONTENT_TYPE, parseLayerCall, parseParent } from './wire.js';
 
@@ -24,7 +26,8 @@ export async function applyDiff(
 
 /**
  * An error before the first byte is the caller's to answer with a status. Later there is no way to tell one but to cut
- * the connection: an archive that ends well is taken for whole.
+ * the connection: an archive that ends well is taken for whole. One without a byte would be committed as an empty
+ * layer, with success: every archive, also one of no files, has its end blocks.
  */
 export async function diff(
   service: LayerService,
@@ -33,17 +36,21 @@ export async function diff(
   cancel: Cancel,
 ): Promise<void> {
   const { id, parent } = parseLayerCall(fields);
-  const archive = await service.diff(id, parent, cancel);
-  response.writeHead(200, { 'Content-Type': CONTENT_TYPE });
-  try {
-    for await (const chunk of archive) {
-      if (!response.write(chunk)) await drained(response);
-    }
-  } catch (error) {
-    response.destroy();
-    throw error;
+  for await (const chunk of await service.diff(id, parent, cancel)) {
+    if (chunk.length === 0) continue;
+    if (!response.headersSent) response.writeHead(200, { 'Content-Type': CONTENT_TYPE });
+    if (!response.write(chunk)) await drained(response);
   }
+  if (!response.headersSent) throw emptyArchive(id);
   response.end();
+}
+
+function emptyArchive(id: LayerId): ThinlayerError {
+  return new ThinlayerError(
+    'internal',
+    `the archive of layer ${id} came out empty; nothing was sent, so that no empty layer is made of it`,
+    { op: 'diff', layer: id },
+  );
 }
 
 async function drained(response: ServerResponse): Promise<void> {
