@@ -82,6 +82,7 @@ test('an Init that makes no sense is refused', async () => {
     const bad = [
       {},
       { Home: 'relative' },
+      { Home: '/h\0' },
       { Home: 7 },
       { Home: '/h', Opts: 'a=b' },
       { Home: '/h', Opts: [1] },
