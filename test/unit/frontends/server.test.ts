@@ -133,6 +133,19 @@ test('bodies that are no JSON object are refused, and the connection carries the
   });
 });
 
+test("a connection that ends in the middle of a request is logged as its caller's doing", async () => {
+  await withDriver({}, async ({ connect, logged }) => {
+    const connection = await connect();
+    connection.send(dockerRequest(CREATE, '{"ID":"a"}').slice(0, -4));
+    connection.socket.end();
+    assert.equal((await connection.answer()).whole, false);
+    assert.deepEqual(
+      logged.map(({ error }) => error?.code),
+      ['aborted'],
+    );
+  });
+});
+
 test('a huge body is refused without being kept', async () => {
   await withDriver({ create: async () => undefined }, async ({ connect }) => {
     const connection = await connect();
