@@ -62,7 +62,7 @@ export class LayerRegistry {
     return entry.gate.pass(turn, signal).finally(() => this.#passivate(id, entry));
   }
 
-  /** The state of each layer that has an actor, by its name in the machine; for reports. */
+  /** The state of each layer that is mounted or worked on, by its name in the machine; for reports. */
   *states(): Iterable<{ id: LayerId; state: string; uses: number; mounted: boolean }> {
     for (const [id, { actor }] of this.#entries) {
       const snapshot = actor?.getSnapshot();
@@ -70,11 +70,13 @@ export class LayerRegistry {
       const { uses, mounted } = snapshot.context;
       yield { id, state: String(snapshot.value), uses, mounted };
     }
+    for (const id of this.#mounted) {
+      if (!this.#entries.get(id)?.actor) yield { id, ...this.#beforeItsActor(id) };
+    }
   }
 
   mountedLayers(): LayerId[] {
-    const known = [...this.states()].filter((s) => s.mounted).map((s) => s.id);
-    return [...new Set([...known, ...this.#mounted])];
+    return [...this.states()].filter((s) => s.mounted).map((s) => s.id);
   }
 
   /** Forgives a layer whose actor died too often (`repair`). */
@@ -85,6 +87,12 @@ export class LayerRegistry {
   stop(): void {
     for (const { actor } of this.#entries.values()) actor?.stop();
     this.#entries.clear();
+  }
+
+  /** As an actor made now would start. */
+  #beforeItsActor(id: LayerId): { state: string; uses: number; mounted: boolean } {
+    const state = this.#engine.store.broken().has(id) ? 'failed' : 'mounted';
+    return { state, uses: 1, mounted: true };
   }
 
   #watchActors(): void {

@@ -6,6 +6,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { ask } from '../../src/cli/client.js';
 import type { LayerReport } from '../../src/core/service.js';
@@ -99,10 +100,16 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts it on what is there, and waits until it listens. No Init is sent: it remembers the last one. */
   async launch(): Promise<void> {
-    const command = this.command('--log-level', 'debug');
-    this.process = await this.jail.start({ name: 'thinlayerd', command, log: this.path('thinlayerd.log') });
+    this.process = await this.spawn();
     await ready(this.process, () => isListening(this.socket));
     this.client = new GraphDriverClient(this.socket);
+  }
+
+  /** Starts it, and kills it so many milliseconds later, whatever it does then. */
+  async launchAndKill(ms: number): Promise<void> {
+    this.process = await this.spawn();
+    await delay(ms);
+    await this.kill9();
   }
 
   async kill9(): Promise<void> {
@@ -176,6 +183,11 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.client.close();
     await this.jail.close();
+  }
+
+  private spawn(): Promise<Process> {
+    const command = this.command();
+    return this.jail.start({ name: 'thinlayerd', command, log: this.path('thinlayerd.log') });
   }
 
   private async list(name = ''): Promise<string[]> {

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { contentsOf, manyFiles } from './archives.js';
+import { contentsOf } from './archives.js';
 import { daemonTest } from './daemon.js';
-import type { Daemon } from './daemon.js';
+import { assertReadable, makeContainer, removeContainer, times, wholeLife } from './layers.js';
 import { assertNothingLeft, openDescriptors } from './leaks.js';
 import { Random } from './random.js';
 
@@ -16,32 +16,9 @@ const ROUNDS = 20;
 
 daemonTest('200 images and containers at once live their whole lives', async (daemon) => {
   const before = await openDescriptors(daemon);
-  await times(CHAINS, (index) => wholeLife(daemon, index));
+  await times(CHAINS, (index) => wholeLife(daemon, String(index)));
   await assertNothingLeft(daemon, before);
 });
-
-async function wholeLife(daemon: Daemon, index: number): Promise<void> {
-  const { client } = daemon;
-  const [image, container, mark] = [`image-${index}`, `container-${index}`, `contents of ${index}`];
-  await client.create(image);
-  const size = await client.applyDiff(image, '', await manyFiles(mark, 5 + (index % 7)));
-  assert.equal(await client.diffSize(image), size);
-
-  await client.createReadWrite(container, image);
-  const merged = daemon.inside(await client.get(container));
-  assert.equal(await readFile(join(merged, 'mark'), 'utf8'), mark);
-  await writeFile(join(merged, 'written'), mark);
-
-  const files = await contentsOf(await client.diff(container, image));
-  assert.equal(files.get('written')?.toString(), mark);
-  assert.deepEqual(await client.changes(container, image), [{ Path: '/written', Kind: 1 }]);
-  assert.equal(await client.diffSize(container, image), mark.length);
-
-  await client.put(container);
-  await client.remove(container);
-  await client.remove(image);
-  assert.equal(await client.exists(image), false);
-}
 
 daemonTest(
   '64 callers attach and detach one layer: it is mounted as long as anybody uses it',
@@ -145,25 +122,3 @@ daemonTest('a removal waits for the end of a Diff that streams, which comes whol
   await client.remove(base);
   await assertNothingLeft(daemon, before);
 });
-
-/** A container on an image of one's own, with one file each that tells it. Answers the image. */
-async function makeContainer({ client }: Daemon, id: string): Promise<string> {
-  const base = `base-of-${id}`;
-  await client.create(base);
-  await client.applyDiff(base, '', await manyFiles('base', 3));
-  await client.createReadWrite(id, base);
-  return base;
-}
-
-async function removeContainer({ client }: Daemon, id: string): Promise<void> {
-  await client.remove(id);
-  await client.remove(`base-of-${id}`);
-}
-
-async function assertReadable(daemon: Daemon, merged: string): Promise<void> {
-  assert.equal(await readFile(join(daemon.inside(merged), 'mark'), 'utf8'), 'base');
-}
-
-function times<T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> {
-  return Promise.all(Array.from({ length: count }, (_, index) => work(index)));
-}

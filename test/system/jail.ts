@@ -126,8 +126,17 @@ class JailedDaemon implements Daemon {
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    if (this.running) process.kill(this.pid, signal);
+    if (this.running) signalIfAlive(this.pid, signal);
     await this.ended;
+  }
+}
+
+/** It may have ended just now, with `nsenter` not knowing yet. */
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -149,9 +149,14 @@ function xattrsOf(pax: PaxRecords): Map<ByteString, ByteString> {
     );
   }
   for (const [key, value] of pax) {
-    if (key.startsWith(SCHILY_XATTR)) xattrs.set(key.slice(SCHILY_XATTR.length), value);
+    if (key.startsWith(SCHILY_XATTR)) xattrs.set(unescaped(key.slice(SCHILY_XATTR.length)), value);
   }
   return xattrs;
+}
+
+/** A PAX key cannot hold `=`: GNU tar writes `%3D` for it, and `%25` for `%`. */
+function unescaped(name: ByteString): ByteString {
+  return name.replaceAll('%3D', '=').replaceAll('%25', '%');
 }
 
 function urlDecoded(text: ByteString): ByteString {

@@ -1,9 +1,9 @@
 /** Docker's graph-driver protocol on a unix socket (moby's docs: plugins_graphdriver). */
 
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
+import { AnsweringServer } from './answering-server.js';
 import { CALLS, WITHOUT_FIELDS } from './calls.js';
 import type { CallContext } from './calls.js';
 import { applyDiff, diff } from './streams.js';
@@ -18,8 +18,8 @@ export interface ServerOptions extends CallContext {
 }
 
 /** Not listening yet. dockerd sets no time limits and keeps its connections for ever, so none are set here. */
-export function createGraphDriverServer(options: ServerOptions): Server {
-  const server = createServer(
+export function createGraphDriverServer(options: ServerOptions): AnsweringServer {
+  const server = new AnsweringServer(
     { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 },
     (request, response) => {
       void serve(options, request, response);

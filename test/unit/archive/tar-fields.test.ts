@@ -122,3 +122,11 @@ test('PAX globals are ignored, an empty record takes one back', async () => {
   );
   assert.equal(header.name, 'a');
 });
+
+test('an xattr whose name holds = and %, as GNU tar writes it', async () => {
+  const { xattrs } = await headerOf(
+    paxEntry([['SCHILY.xattr.user.a%3Db%2525', 'value']]),
+    tarEntry({ name: 'a' }),
+  );
+  assert.deepEqual([...xattrs], [['user.a=b%25', 'value']]);
+});

@@ -1,0 +1,176 @@
+/** Init again and again, orderly ends, second daemons, sockets: the life of thinlayerd itself. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+
+import { run, waitFor } from '../system/process.js';
+import { contentsOf, manyFiles } from './archives.js';
+import { GraphDriverClient } from './client.js';
+import { daemonTest } from './daemon.js';
+import type { Daemon } from './daemon.js';
+import { assertReadable, makeContainer, makeImage, times, wholeLife } from './layers.js';
+import { assertNothingLeft, openDescriptors } from './leaks.js';
+
+daemonTest('the same home is opened again and again while calls run', async (daemon) => {
+  const before = await openDescriptors(daemon);
+  const lives = times(20, (index) => wholeLife(daemon, String(index)));
+  for (let opening = 0; opening < 10; opening++) await daemon.client.init(daemon.home);
+  await lives;
+  await assertNothingLeft(daemon, before);
+});
+
+daemonTest(
+  'another home is opened when the calls on the first have ended; both keep their layers',
+  async (daemon) => {
+    const { client } = daemon;
+    const merged = await mountedContainer(daemon);
+    const archive = await manyFiles('slow', 10);
+    const slow = new PassThrough();
+    slow.write(archive.subarray(0, 1000));
+    await client.create('slow');
+    const applied = client.applyDiff('slow', '', slow);
+    const opened = client.init(daemon.path('other'));
+    slow.end(archive.subarray(1000));
+    assert.ok((await applied) > 0);
+    await opened;
+    assert.deepEqual(await daemon.layers(), []);
+    await makeImage(daemon, 'of-the-other');
+    assert.deepEqual(await daemon.mounts(), [merged]);
+
+    await client.init(daemon.home);
+    const states = (await daemon.layers()).map(({ id, state }) => `${id} ${state}`).sort();
+    assert.deepEqual(states, ['base-of-container applied', 'container mounted', 'slow applied']);
+    await assertReadable(daemon, merged);
+    await client.put('container');
+    assert.deepEqual(await daemon.mounts(), []);
+  },
+);
+
+daemonTest('SIGTERM: running calls end whole, new ones find nobody, mounts stay', async (daemon) => {
+  const merged = await mountedContainer(daemon);
+  // More than the sockets between hold.
+  const contents = Buffer.alloc(32 << 20, 'x');
+  await writeFile(join(daemon.inside(merged), 'large'), contents);
+  const archive = await daemon.client.diffStream('container', 'base-of-container');
+  process.kill(daemon.pid, 'SIGTERM');
+  await waitFor('the end of the socket', async () => (await connectionError(daemon.socket)) ?? undefined);
+  assert.ok(daemon.running);
+  const files = await contentsOf(archive);
+  assert.ok(files.get('large')?.equals(contents));
+  await daemon.stop();
+  assert.deepEqual(await daemon.mounts(), [merged]);
+  await daemon.launch();
+  await daemon.client.put('container');
+  assert.deepEqual(await daemon.mounts(), []);
+});
+
+daemonTest('SIGTERM: the answer of a call under way comes', async (daemon) => {
+  const archive = await manyFiles('slow', 10);
+  for (let round = 0; round < 5; round++) {
+    const slow = new PassThrough();
+    slow.write(archive.subarray(0, 1000));
+    await daemon.client.create(`slow-${round}`);
+    const applied = daemon.client.applyDiff(`slow-${round}`, '', slow);
+    await waitFor(
+      'the call',
+      async () => (await stateOf(daemon, `slow-${round}`)) === 'applying' || undefined,
+    );
+    process.kill(daemon.pid, 'SIGTERM');
+    await waitFor('the end of the socket', async () => (await connectionError(daemon.socket)) ?? undefined);
+    slow.end(archive.subarray(1000));
+    assert.ok((await applied) > 0);
+    await daemon.restart();
+  }
+});
+
+daemonTest('a second daemon on the same home is refused, with the process that has it', async (daemon) => {
+  const socket = daemon.path('second.sock');
+  const command = daemon.command(
+    '--socket',
+    socket,
+    '--control',
+    daemon.path('second-control.sock'),
+    '--state',
+    daemon.path('second.json'),
+  );
+  const log = daemon.path('second.log');
+  const second = await daemon.jail.start({ name: 'second', command, log });
+  const client = new GraphDriverClient(socket);
+  await waitFor('the second daemon', async () =>
+    (await connectionError(socket)) === null ? true : undefined,
+  );
+  const refusal = await client.init(daemon.home).then(
+    () => '',
+    (error: Error) => error.message,
+  );
+  const inJail = /^NSpid:.*\t(\d+)$/m.exec(await readFile(`/proc/${daemon.pid}/status`, 'utf8'))?.[1];
+  assert.match(refusal, new RegExp(`in use by another daemon \\(process ${inJail}\\)`));
+  await assert.rejects(client.create('layer'), /in use by another daemon/);
+  await makeImage(daemon, 'layer');
+  client.close();
+  await second.stop();
+});
+
+daemonTest('a second daemon on the same socket ends at once, and the first serves on', async (daemon) => {
+  const [program = '', ...args] = daemon.jail.enter(daemon.command());
+  const second = await run(program, args);
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /cannot listen on .*another process answers on it/);
+  await makeImage(daemon, 'layer');
+});
+
+daemonTest('the socket is for root only, and one that a killed daemon left is replaced', async (daemon) => {
+  for (const socket of [daemon.socket, daemon.control])
+    assert.equal((await stat(socket)).mode & 0o777, 0o600);
+  await daemon.kill9();
+  assert.ok((await stat(daemon.socket)).isSocket());
+  await daemon.launch();
+  assert.equal((await stat(daemon.socket)).mode & 0o777, 0o600);
+  await makeImage(daemon, 'layer');
+});
+
+daemonTest('a home deleted behind the daemon: calls are refused until it is opened again', async (daemon) => {
+  await makeImage(daemon, 'before');
+  await rm(daemon.home, { recursive: true });
+  await assert.rejects(daemon.client.create('after'), /after/);
+  await assert.rejects(daemon.client.createReadWrite('child', 'before'), /child/);
+  await daemon.client.remove('before');
+  await daemon.client.init(daemon.home);
+  assert.deepEqual(await daemon.layers(), []);
+  await makeImage(daemon, 'after');
+});
+
+daemonTest('a remembered home that is gone is made anew, empty', async (daemon) => {
+  await makeImage(daemon, 'before');
+  await daemon.kill9();
+  await rm(daemon.home, { recursive: true });
+  await daemon.launch();
+  assert.equal(await daemon.client.exists('before'), false);
+  await makeImage(daemon, 'after');
+});
+
+async function mountedContainer(daemon: Daemon): Promise<string> {
+  await makeContainer(daemon, 'container');
+  return daemon.client.get('container');
+}
+
+async function stateOf(daemon: Daemon, id: string): Promise<string | undefined> {
+  return (await daemon.layers()).find((layer) => layer.id === id)?.state;
+}
+
+/** The code of the error of a connection attempt; null if it succeeds. */
+async function connectionError(socket: string): Promise<string | null> {
+  const connection = connect(socket);
+  try {
+    await once(connection, 'connect');
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
+  } finally {
+    connection.destroy();
+  }
+}
