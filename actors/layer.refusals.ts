@@ -2,7 +2,7 @@
 
 import { asThinlayerError, ThinlayerError } from '../src/core/errors.js';
 import { quotaOf } from '../src/core/storage-options.js';
-import type { LayerId, LayerInfo } from '../src/core/model.js';
+import type { LayerId, LayerInfo, LayerRecord } from '../src/core/model.js';
 import type { LayerRequest, RequestOf } from '../src/core/request.js';
 
 /** The part of a layer's context that refusals speak of. */
@@ -53,9 +53,15 @@ export function alreadyExists(layer: Known, event: RequestOf<'layer.create'>): T
   if (same) return undefined;
   return new ThinlayerError(
     'already_exists',
-    `layer ${layer.id} exists already, with parent ${record.parent ?? 'none'} and kind ${record.kind}; it was asked for with parent ${event.parent ?? 'none'} and kind ${event.kind}`,
+    `layer ${layer.id} exists already, with ${described(record)}; it was asked for with ${described({ ...event, quota, mountLabel: event.options.mountLabel ?? null })}`,
     { op: 'create', layer: layer.id },
   );
+}
+
+function described(layer: Pick<LayerRecord, 'parent' | 'kind' | 'quota' | 'mountLabel'>): string {
+  const { parent, kind, quota, mountLabel } = layer;
+  const size = quota === null ? 'no size limit' : `a limit of ${quota} bytes`;
+  return `parent ${parent ?? 'none'}, kind ${kind}, ${size} and ${mountLabel === null ? 'no label' : `label ${mountLabel}`}`;
 }
 
 /** Null: none is asked for. An error is a value here: this runs in an action, and one that throws kills its actor. */

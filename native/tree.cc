@@ -178,6 +178,8 @@ void Tree::CreateLink(const TreeNode& node) {
   std::optional<struct stat> status;
   if (from) status = StatAt(from->get(), target.base, node.path);
   if (!status) FailWith(ENOENT, "linkat", node.path, "nothing to link to at " + node.target);
+  // The kernel's own answer is EPERM, as if it were a matter of rights.
+  if (S_ISDIR(status->st_mode)) FailWith(EISDIR, "linkat", node.path, "a hard link to the directory " + node.target);
   std::optional<struct stat> old = StatAt(place.parent->get(), place.base, node.path);
   if (!old || !SameFile(*old, *status)) {
     MakeOrReplace("linkat", place, [&] {

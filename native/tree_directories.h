@@ -30,7 +30,8 @@ class Directories {
   void Forget() { open_.clear(); }
 
  private:
-  void Make(const std::string& path);
+  Directory Make(const std::string& path);
+  Directory MakeOne(const Fd& parent, const std::string& name, const std::string& path);
 
   Directory root_;
   const uid_t uid_;

@@ -4,10 +4,24 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "rooted.h"
 #include "worker.h"
 
 namespace thinlayer {
+
+namespace {
+
+// As in Docker (moby pkg/archive, createTarFile): attributes of the system an image was made on, which this one does
+// not know or allows nobody to set, are left out. But a program without its capabilities is another program.
+void SetXattr(int fd, const std::string& name, const std::string& value, const std::string& path) {
+  if (setxattr(ProcPath(fd).c_str(), name.c_str(), value.data(), value.size(), 0) == 0) return;
+  bool may_be_missing = errno == EOPNOTSUPP || errno == EPERM;
+  if (!may_be_missing || name == "security.capability") Fail("setxattr", path, name);
+}
+
+}  // namespace
 
 // The order matters: chown clears setuid bits and file capabilities, so both come after it.
 // Through /proc, because fchmod and fsetxattr refuse O_PATH, and device nodes must not be opened.
@@ -16,9 +30,7 @@ struct stat SetMetadata(int fd, const TreeMetadata& metadata, const std::string&
   if (fstat(fd, &now) != 0) Fail("fstat", path);
   bool chowned = now.st_uid != metadata.uid || now.st_gid != metadata.gid;
   if (chowned && fchownat(fd, "", metadata.uid, metadata.gid, AT_EMPTY_PATH) != 0) Fail("fchownat", path);
-  for (const auto& [name, value] : metadata.xattrs) {
-    if (setxattr(ProcPath(fd).c_str(), name.c_str(), value.data(), value.size(), 0) != 0) Fail("setxattr", path, name);
-  }
+  for (const auto& [name, value] : metadata.xattrs) SetXattr(fd, name, value, path);
   bool mode_cleared = chowned && (metadata.mode & (S_ISUID | S_ISGID)) != 0;
   bool mode_from_acl = !metadata.xattrs.empty();
   bool mode_differs = (now.st_mode & 07777) != metadata.mode || mode_cleared || mode_from_acl;

@@ -1,7 +1,5 @@
 /** All that works on one home, made for it: the other half of the composition root (see main.ts). */
 
-import { mkdir } from 'node:fs/promises';
-
 import type { Logger } from 'pino';
 
 import { createArchive } from './archive/archive.js';
@@ -11,6 +9,7 @@ import type { Engine, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
 import type { HostAddon } from './host/addon.js';
+import { makeHome } from './host/home.js';
 import { lockHome } from './host/lock.js';
 import { createMounter } from './host/mounter.js';
 import { listHomeMounts } from './host/mountinfo.js';
@@ -86,7 +85,7 @@ async function assemble(
 }
 
 async function mountedLayers(home: string): Promise<Set<LayerId>> {
-  await mkdir(home, { recursive: true });
+  await makeHome(home);
   const mounts = await listHomeMounts(home);
   return new Set(mounts.map(({ id }) => id as LayerId));
 }

@@ -84,8 +84,9 @@ async function applyNode(
   }
   if ('major' in node && options.overlayPrefix === 'user.overlay.') return;
   await writer.create(node);
-  if (node.type !== 'file' || entry.header.size === 0) return;
-  for await (const { offset, bytes } of segmentsOf(entry.header.sparse, entry.body)) {
+  const { size, sparse } = entry.header;
+  if (node.type !== 'file' || (size === 0 && sparse === null)) return;
+  for await (const { offset, bytes } of segmentsOf(sparse, entry.body)) {
     await writer.write(offset, bytes);
   }
 }

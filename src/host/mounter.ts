@@ -70,6 +70,13 @@ function checkContext({ context, target }: OverlayMount): void {
 
 function mountError(error: unknown, { target, context }: OverlayMount): ThinlayerError {
   const failure = fromErrno(error, { op: 'mount', path: target });
+  if (isErrno(error, 'ENOENT')) {
+    return new ThinlayerError(
+      'data_loss',
+      `${failure.message}; a directory of this layer or of one below it is gone: bring it back, or remove the image and pull it again`,
+      { op: 'mount', path: target, cause: error },
+    );
+  }
   if (context === null || !isErrno(error) || error.code !== 'EINVAL') return failure;
   return new ThinlayerError(
     'failed_precondition',

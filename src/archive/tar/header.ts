@@ -90,10 +90,10 @@ export function decodeHeader(block: Buffer, prelude: Prelude): TarHeader {
   };
 }
 
-/** Before POSIX, a directory was a file whose name ends with a slash. */
+/** Before POSIX, a directory was a file whose name ends with a slash. Go's reader, which Docker uses, has it so for that type alone. */
 function typeOf(typeflag: string, name: ByteString): TarType {
   const type = Object.hasOwn(TYPES, typeflag) ? (TYPES[typeflag] ?? 'unknown') : 'unknown';
-  return type === 'file' && name.endsWith('/') ? 'directory' : type;
+  return typeflag === '\0' && name.endsWith('/') ? 'directory' : type;
 }
 
 /** POSIX has a prefix of 155 bytes for long names; star of 131, and times behind; GNU and Unix v7 have none. */

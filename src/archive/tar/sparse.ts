@@ -31,6 +31,10 @@ const MAX_EXTENTS = 1_000_000;
 /** Of the list in form 1.0, as in Go's reader, which Docker uses. */
 const MAX_MAP_BYTES = 1024 * 1024;
 
+const NEWLINE = 0x0a;
+/** More than any number in a map has. */
+const MAX_DIGITS = 20;
+
 const BLOCK = 512;
 const EXTENT_BYTES = 24;
 const HEADER_EXTENTS = { at: 386, count: 4, moreAt: 482 };
@@ -116,39 +120,61 @@ export async function* segmentsOf(
     return;
   }
   let placer = sparse.extents && new Placer(sparse.extents);
-  let map = Buffer.alloc(0);
+  const map = new MapReader();
   for await (const bytes of body) {
     if (placer) {
       yield* placer.place(bytes);
       continue;
     }
-    map = Buffer.concat([map, bytes]);
-    const read = readMap(map);
+    const read = map.read(bytes);
     if (read === null) continue;
     placer = new Placer(checked({ size: sparse.size, extents: read.extents }).extents ?? []);
-    yield* placer.place(map.subarray(read.length));
+    yield* placer.place(read.rest);
   }
   if (!placer?.isFull()) throw malformed('a sparse file has fewer bytes than its map');
 }
 
-/** Form 1.0: decimal numbers, each on a line, the first one how many extents follow; padded to a block. Null: not all there yet. */
-function readMap(bytes: Buffer): { extents: Extent[]; length: number } | null {
-  const numbers: number[] = [];
-  let at = 0;
-  while (numbers.length === 0 || numbers.length < 1 + 2 * (numbers[0] ?? 0)) {
-    const end = bytes.indexOf(0x0a, at);
-    if (end < 0) return incompleteMap(bytes);
-    numbers.push(decimal(bytes.toString('latin1', at, Math.min(end, at + 20))));
-    if (!((numbers[0] ?? NaN) <= MAX_EXTENTS)) throw malformed('the map of a sparse file is not one');
-    at = end + 1;
-  }
-  const length = Math.ceil(at / BLOCK) * BLOCK;
-  return length > bytes.length ? null : { extents: pairs(numbers.slice(1)), length };
-}
+/**
+ * Form 1.0: decimal numbers, each on a line, the first one how many extents follow; padded to a block. Each byte is
+ * looked at once: how many chunks it comes in is the sender's choice.
+ */
+class MapReader {
+  readonly #numbers: number[] = [];
+  #unread = Buffer.alloc(0);
+  /** Bytes read. */
+  #length = 0;
 
-function incompleteMap(bytes: Buffer): null {
-  if (bytes.length > MAX_MAP_BYTES) throw malformed('the map of a sparse file does not end');
-  return null;
+  /** The extents, and what of the bytes is behind the map. Null: it is not all there yet. */
+  read(bytes: Uint8Array): { extents: Extent[]; rest: Buffer } | null {
+    this.#unread = Buffer.concat([this.#unread, bytes]);
+    while (!this.#isWhole()) {
+      const end = this.#unread.indexOf(NEWLINE);
+      if (end < 0) return this.#incomplete();
+      this.#numbers.push(decimal(this.#unread.toString('latin1', 0, Math.min(end, MAX_DIGITS))));
+      this.#skip(end + 1);
+    }
+    const padding = (BLOCK - (this.#length % BLOCK)) % BLOCK;
+    if (this.#unread.length < padding) return null;
+    return { extents: pairs(this.#numbers.slice(1)), rest: this.#unread.subarray(padding) };
+  }
+
+  #isWhole(): boolean {
+    const [count] = this.#numbers;
+    if (count === undefined) return false;
+    if (!(count <= MAX_EXTENTS)) throw malformed('the map of a sparse file is not one');
+    return this.#numbers.length === 1 + 2 * count;
+  }
+
+  #skip(length: number): void {
+    this.#length += length;
+    this.#unread = this.#unread.subarray(length);
+  }
+
+  #incomplete(): null {
+    if (this.#length > MAX_MAP_BYTES || this.#unread.length > MAX_DIGITS)
+      throw malformed('the map of a sparse file does not end');
+    return null;
+  }
 }
 
 /** Hands out stored bytes to extents, in order. */

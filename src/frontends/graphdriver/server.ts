@@ -89,7 +89,7 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
       else chunks.push(chunk);
     });
     request.on('end', () => resolve(Buffer.concat(chunks)));
-    request.on('error', reject);
+    request.on('error', (cause) => reject(cutOff(cause)));
   });
 }
 
@@ -110,6 +110,10 @@ function unknownCall(method: string): ThinlayerError {
     'not_found',
     `unknown call ${JSON.stringify(shown)}; this is a graph driver for Docker`,
   );
+}
+
+function cutOff(cause: Error): ThinlayerError {
+  return new ThinlayerError('aborted', 'the connection ended in the middle of the request', { cause });
 }
 
 function tooLarge(): ThinlayerError {

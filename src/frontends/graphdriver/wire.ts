@@ -60,7 +60,9 @@ export function parseBody(body: Buffer): Fields {
 
 export function parseInit(fields: Fields): InitRequest {
   const home = text(fields, 'Home');
-  if (!home.startsWith('/')) throw invalid(`Home must be an absolute path, not ${JSON.stringify(home)}`);
+  if (!home.startsWith('/') || home.includes('\0')) {
+    throw invalid(`Home must be an absolute path, not ${JSON.stringify(home)}`);
+  }
   return {
     home: home.replace(/(?<=.)\/+$/, ''),
     options: optionTexts(fields),

@@ -74,6 +74,19 @@ test('sparse files of the PAX formats 0.0, 0.1 and 1.0', async () => {
   }
 });
 
+test('a map of half a million numbers, sent a few bytes at a time, is read once', async () => {
+  const pax = paxEntry([
+    ['GNU.sparse.major', '1'],
+    ['GNU.sparse.realsize', '8'],
+  ]);
+  const map = `249999\n${'0\n0\n'.repeat(249_999)}`;
+  const padded = map.padEnd(Math.ceil(map.length / 512) * 512, '\0');
+  const archive = tarOf(pax, tarEntry({ name: 's', body: padded }));
+  for await (const { header, body } of readTar(chunked(archive, 512))) {
+    for await (const segment of segmentsOf(header.sparse, body)) assert.fail(String(segment.offset));
+  }
+});
+
 test('sparse maps that overlap, pass the end or have other than their bytes are refused', async () => {
   for (const [map, size] of [
     ['5,2,1,2', '8'],

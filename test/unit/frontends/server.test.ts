@@ -82,6 +82,7 @@ test('an Init that makes no sense is refused', async () => {
     const bad = [
       {},
       { Home: 'relative' },
+      { Home: '/h\0' },
       { Home: 7 },
       { Home: '/h', Opts: 'a=b' },
       { Home: '/h', Opts: [1] },
@@ -129,6 +130,19 @@ test('bodies that are no JSON object are refused, and the connection carries the
     assert.equal((await connection.answer()).status, 200);
     assert.deepEqual(service.calls, [['create', 'a', null, 'image', {}]]);
     connection.close();
+  });
+});
+
+test("a connection that ends in the middle of a request is logged as its caller's doing", async () => {
+  await withDriver({}, async ({ connect, logged }) => {
+    const connection = await connect();
+    connection.send(dockerRequest(CREATE, '{"ID":"a"}').slice(0, -4));
+    connection.socket.end();
+    assert.equal((await connection.answer()).whole, false);
+    assert.deepEqual(
+      logged.map(({ error }) => error?.code),
+      ['aborted'],
+    );
   });
 });
 

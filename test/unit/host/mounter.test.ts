@@ -73,6 +73,10 @@ test('errno becomes a code; EINVAL with a label speaks of SELinux', async () => 
     createMounter(addon(systemError('EINVAL')), config).mount(labelled),
     /SELinux label a:b:c:s0/,
   );
+  await assert.rejects(createMounter(addon(systemError('ENOENT')), config).mount(PLAN), {
+    code: 'data_loss',
+    message: /is gone: bring it back, or remove the image and pull it again/,
+  });
   await assert.rejects(createMounter(addon(systemError('EIO')), config).unmount('/home/a/merged'), {
     code: 'data_loss',
     op: 'unmount',
