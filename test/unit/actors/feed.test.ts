@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import type { FeedEvent } from '../../../actors/feed.js';
 import { fakeEngine } from '../../fakes/engine.js';
-import { id, makePair, openedOn, tarOf } from './harness.js';
+import { id, makePair, openedOn, supervisorWith, tarOf } from './harness.js';
 
 test('nothing is recorded while nobody reads', async () => {
   const { supervisor } = await openedOn(fakeEngine());
@@ -67,7 +67,8 @@ test('the ring is bounded, and its sequence has no gaps', async () => {
 });
 
 test('readers keep seeing after another home is opened', async () => {
-  const { supervisor } = await openedOn(fakeEngine());
+  const { supervisor } = supervisorWith(() => Promise.resolve(fakeEngine()));
+  await supervisor.open(fakeEngine().config);
   const seen: string[] = [];
   supervisor.feed.read((event) => seen.push(event.actor));
   await supervisor.open({ ...fakeEngine().config, home: '/other' });
