@@ -1,16 +1,16 @@
 #!/bin/bash
-# run.sh [unit|native|daemon|conformance|system]…: builds, then runs these suites, all of them if none is named, and ends with
-# the totals in the words of Node's test runner. Fails if a test fails, or if a suite named has no test.
+# run.sh [lint|pure|unit|native|daemon|conformance|system]…: builds, then runs these suites, all of them if none is named, and
+# ends with the totals in the words of Node's test runner. Fails if a test fails, or if a suite named has no test.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- unit native daemon conformance system
+[ $# -gt 0 ] || set -- lint pure unit native daemon conformance system
 
 purposes=build
 for suite in "$@"; do
   case $suite in
-    unit | native) ;;
+    lint | pure | unit | native) ;;
     daemon | conformance | system) purposes="$purposes $suite" ;;
-    *) echo "usage: test/run.sh [unit|native|daemon|conformance|system]..." >&2; exit 2 ;;
+    *) echo "usage: test/run.sh [lint|pure|unit|native|daemon|conformance|system]..." >&2; exit 2 ;;
   esac
 done
 bash test/setup/ensure.sh $purposes || exit 1
@@ -21,10 +21,12 @@ status=0
 
 run_suite() { # SUITE
   local files
+  echo "== $1"
+  if [ "$1" = lint ]; then npm run --silent lint; return; fi
   # From the sources: dist may still hold what was compiled from deleted ones.
   mapfile -t files < <(find "test/$1" -name '*.test.ts' | sort | sed 's|^|dist/|; s|ts$|js|')
+  [ "$1" != pure ] || files=(dist/test/pure/all.js)
   if [ ${#files[@]} = 0 ]; then echo "no tests in test/$1" >&2; return 1; fi
-  echo "== $1"
   local together=2
   # A lab of the other suites has the machine to itself: a daemon starved for a second is no failure worth chasing.
   [ "$1" = unit ] || together=1

@@ -1,6 +1,6 @@
 /**
- * All tests that need neither root nor the addon, in one process: `node dist/test/unit/pure.js`. A process a file, as
- * `node --test` has it, costs more time than these tests take.
+ * The tests of what touches neither disk nor addon, in one process: a process a file, as `node --test` has it, costs
+ * more time than these tests take.
  */
 
 import { readdirSync } from 'node:fs';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { ThinlayerError } from '../../../src/core/errors.js';
 import { fromErrno, isErrno } from '../../../src/core/errno.js';
-import { systemError } from '../host/system-error.js';
+import { systemError } from '../../unit/host/system-error.js';
 
 test('each errno has one code', () => {
   const codes = {
