@@ -97,11 +97,11 @@ class Comparison {
 
  private:
   void Directory(int newer, const Olders& olders);
-  void Entry(int newer, const std::string& name, const Olders& olders);
+  bool Entry(int newer, const std::string& name, const Olders& olders);
   void Existing(int newer, const std::string& name, const struct stat& now, const Olders& olders);
   void Below(int newer, const std::string& name, const struct stat& now, const std::optional<Older>& before,
              const Olders& olders);
-  void Deleted(const std::vector<Name>& kept, const Olders& olders);
+  void Deleted(std::unordered_set<std::string> told, const Olders& olders);
   bool IsModified(int newer, const std::string& name, const struct stat& now, const Older& before,
                   const Olders& olders) const;
   std::optional<Older> Find(const std::string& name, const Olders& olders) const;
@@ -119,22 +119,28 @@ class Comparison {
 void Comparison::Directory(int newer, const Olders& olders) {
   if (++depth_ > kMaxDepth) FailWith(ENAMETOOLONG, "openat", path_, "directories are nested too deeply");
   const size_t length = path_.size();
-  const std::vector<Name> names = List(newer, path_);
-  for (const Name& name : names) {
+  std::unordered_set<std::string> told;
+  for (const Name& name : List(newer, path_)) {
     cancel_.Check();
     path_.append("/").append(name.text);
-    Entry(newer, name.text, olders);
+    if (Entry(newer, name.text, olders) && olders.hidden) told.insert(name.text);
     path_.resize(length);
   }
-  if (olders.hidden) Deleted(names, olders);
+  if (olders.hidden) Deleted(std::move(told), olders);
   --depth_;
 }
 
-void Comparison::Entry(int newer, const std::string& name, const Olders& olders) {
+// False if there is no such entry, although its name was listed: the kernel lists whiteouts in directories of a merged
+// tree that are in one layer only.
+bool Comparison::Entry(int newer, const std::string& name, const Olders& olders) {
   struct stat now;
-  if (!Stat(newer, name, path_, &now)) return;
-  if (!overlay_ || !IsWhiteout(now)) return Existing(newer, name, now, olders);
-  if (Find(name, olders)) Report('D');
+  if (!Stat(newer, name, path_, &now)) return false;
+  if (!overlay_ || !IsWhiteout(now)) {
+    Existing(newer, name, now, olders);
+  } else if (Find(name, olders)) {
+    Report('D');
+  }
+  return true;
 }
 
 void Comparison::Existing(int newer, const std::string& name, const struct stat& now, const Olders& olders) {
@@ -162,16 +168,14 @@ void Comparison::Below(int newer, const std::string& name, const struct stat& no
   Directory(directory.get(), next);
 }
 
-// Names of the older directories that are not among those `kept`, which are sorted.
-void Comparison::Deleted(const std::vector<Name>& kept, const Olders& olders) {
-  std::unordered_set<std::string> seen;
-  for (const Name& name : kept) seen.insert(name.text);
+// Names of the older directories that are not among those `told` of already.
+void Comparison::Deleted(std::unordered_set<std::string> told, const Olders& olders) {
   const size_t length = path_.size();
   for (const Fd& older : olders.layers) {
     for (const Name& name : List(older.get(), path_)) {
       cancel_.Check();
       struct stat before;
-      if (!seen.insert(name.text).second) continue;
+      if (!told.insert(name.text).second) continue;
       path_.append("/").append(name.text);
       if (Stat(older.get(), name.text, path_, &before) && !(overlay_ && IsWhiteout(before))) Report('D');
       path_.resize(length);

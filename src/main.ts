@@ -28,14 +28,21 @@ async function serve(args: DaemonArguments): Promise<void> {
   });
   const init = (request: InitRequest) => openHome(supervisor, args, request);
 
-  const driver = createGraphDriverServer({ service: supervisor, init: remembering(init, args), log: callLog(log) });
+  const driver = createGraphDriverServer({
+    service: supervisor,
+    init: remembering(init, args),
+    log: callLog(log),
+  });
   const control = createControlServer(supervisor);
   const remembered = await recall(args, log);
   await listenOn(driver, args.socket);
   // In the same turn: a call that came already waits for the home, and is not refused.
   const opened = remembered && reopen(init, remembered, log);
   await listenOn(control, args.control);
-  log.info({ socket: args.socket, control: args.control, version: VERSION }, `thinlayerd listens on ${args.socket}`);
+  log.info(
+    { socket: args.socket, control: args.control, version: VERSION },
+    `thinlayerd listens on ${args.socket}`,
+  );
 
   const end = once(async (signal: string) => {
     log.info(`${signal}: running calls end, mounts of running containers stay`);
@@ -83,7 +90,10 @@ function openHome(supervisor: Supervisor, args: DaemonArguments, request: InitRe
   });
 }
 
-function remembering(init: (request: InitRequest) => Promise<void>, args: DaemonArguments): ServerOptions['init'] {
+function remembering(
+  init: (request: InitRequest) => Promise<void>,
+  args: DaemonArguments,
+): ServerOptions['init'] {
   return async (request) => {
     await init(request);
     await saveInit(args.state, request);
@@ -94,7 +104,8 @@ function remembering(init: (request: InitRequest) => Promise<void>, args: Daemon
 function callLog(log: Logger): ServerOptions['log'] {
   return ({ method, ms, status, error }) => {
     if (!error) log.debug({ method, ms, status }, method);
-    else if (error.code === 'internal' || error.code === 'data_loss') log.error({ method, ms, status, err: error }, error.message);
+    else if (error.code === 'internal' || error.code === 'data_loss')
+      log.error({ method, ms, status, err: error }, error.message);
     else log.warn({ method, ms, status, code: error.code }, error.message);
   };
 }

@@ -6,7 +6,11 @@ import { applyArchive } from './apply.js';
 import { changes, changesBetween, size, sizeBetween } from './changes.js';
 import { produce, produceBetween } from './produce.js';
 
-export function createArchive(reader: TreeReader, writers: TreeWriters, overlayPrefix: OverlayPrefix): Archive {
+export function createArchive(
+  reader: TreeReader,
+  writers: TreeWriters,
+  overlayPrefix: OverlayPrefix,
+): Archive {
   return {
     apply: (root, tar, options) => applyArchive(writers, root, tar, { ...options, overlayPrefix }),
     produce: (diff, options) => produce(reader, diff, options),

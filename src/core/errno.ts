@@ -1,73 +1,98 @@
-/**
- * The one table from the kernel's error numbers to the codes of ThinlayerError. Node's own errors and the addon's
- * have the same form: `code` ("ENOSPC"), `syscall`, `path`.
- */
+/** From the kernel's error numbers to ours: the only table of its kind. */
 
 import { ThinlayerError, asThinlayerError } from './errors.js';
 import type { ErrorCode, ErrorContext } from './errors.js';
 
-/** A failed system call, as node:fs and the addon throw it. */
-export interface ErrnoError extends Error {
+interface Meaning {
+  readonly code: ErrorCode;
+  /** What to do; `{path}` stands for the path of the failed call. */
+  readonly advice?: string;
+}
+
+const FULL = 'free space on the file system of {path}, or raise its quota';
+const CORRUPT = 'look into the kernel log, and check the file system of {path}';
+const GONE = 'see whether the server or device behind {path} answers';
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ENOSPC: { code: 'resource_exhausted', advice: FULL },
+  EDQUOT: { code: 'resource_exhausted', advice: FULL },
+  EMFILE: { code: 'resource_exhausted', advice: 'raise the limit of open files (LimitNOFILE)' },
+  ENFILE: { code: 'resource_exhausted', advice: 'raise fs.file-max' },
+  ENOMEM: { code: 'resource_exhausted', advice: 'free memory' },
+  EMLINK: { code: 'resource_exhausted' },
+  ENOENT: { code: 'not_found' },
+  EEXIST: { code: 'already_exists' },
+  EBUSY: { code: 'failed_precondition', advice: 'find out who uses {path}, and stop that first' },
+  ENOTEMPTY: { code: 'failed_precondition' },
+  ENOTDIR: { code: 'failed_precondition' },
+  EISDIR: { code: 'failed_precondition' },
+  EXDEV: { code: 'failed_precondition' },
+  ETXTBSY: { code: 'failed_precondition' },
+  EROFS: { code: 'failed_precondition', advice: 'remount the file system of {path} writable' },
+  EPERM: { code: 'failed_precondition', advice: 'run as root, with CAP_SYS_ADMIN' },
+  EACCES: {
+    code: 'failed_precondition',
+    advice: 'run as root, and look for a denial by SELinux or AppArmor',
+  },
+  ENODEV: { code: 'failed_precondition', advice: 'load the kernel module that is missing' },
+  EINVAL: { code: 'invalid_argument' },
+  E2BIG: { code: 'invalid_argument' },
+  ENAMETOOLONG: { code: 'invalid_argument' },
+  ELOOP: { code: 'invalid_argument' },
+  EFBIG: { code: 'resource_exhausted', advice: 'the file system does not take files of that size' },
+  EILSEQ: { code: 'invalid_argument' },
+  ERANGE: { code: 'invalid_argument' },
+  ENOSYS: { code: 'unimplemented' },
+  ENOTSUP: { code: 'unimplemented' },
+  EOPNOTSUPP: { code: 'unimplemented' },
+  EIO: { code: 'data_loss', advice: CORRUPT },
+  EUCLEAN: { code: 'data_loss', advice: CORRUPT },
+  EBADMSG: { code: 'data_loss', advice: CORRUPT },
+  ENOTCONN: { code: 'unavailable', advice: GONE },
+  ESTALE: { code: 'unavailable', advice: GONE },
+  ETIMEDOUT: { code: 'unavailable', advice: GONE },
+  EHOSTDOWN: { code: 'unavailable', advice: GONE },
+  ENXIO: { code: 'unavailable', advice: GONE },
+  EAGAIN: { code: 'unavailable' },
+  EINTR: { code: 'aborted' },
+  ECANCELED: { code: 'aborted' },
+};
+
+/** What the addon and node:fs reject with. */
+export interface SystemError extends Error {
   readonly code: string;
   readonly syscall?: string;
   readonly path?: string;
+  /** Addon only: what the kernel, or we, had to say beside the number. */
+  readonly detail?: string;
 }
 
-/** Code, and what a person can do about it; without a hint the kernel's own words are enough. */
-const TABLE: Readonly<Record<string, readonly [ErrorCode, string?]>> = {
-  EACCES: ['failed_precondition', 'thinlayerd has to run as root; look also for SELinux or AppArmor denials'],
-  EAGAIN: ['unavailable', 'another process holds it: end that one, or wait for it'],
-  EBUSY: ['failed_precondition', 'something still uses it: look for mounts below it in /proc/*/mountinfo'],
-  EDQUOT: ['resource_exhausted', 'the disk quota is used up: remove files or raise the quota'],
-  EEXIST: ['already_exists'],
-  EFBIG: ['resource_exhausted', 'the file system does not take files of that size'],
-  EINVAL: ['invalid_argument'],
-  EIO: ['data_loss', "the disk reports errors: see the kernel's log"],
-  EILSEQ: ['invalid_argument'],
-  EISDIR: ['failed_precondition'],
-  ELOOP: ['failed_precondition', 'a symbolic link is where none is allowed, or links form a circle'],
-  EMFILE: ['resource_exhausted', 'raise the limit of open files (LimitNOFILE=)'],
-  EMLINK: ['resource_exhausted', 'the file system takes no more links of that file'],
-  ENAMETOOLONG: ['invalid_argument'],
-  ENFILE: ['resource_exhausted', 'raise fs.file-max'],
-  ENODEV: ['unimplemented', 'the kernel or the file system has no such feature'],
-  ENOENT: ['not_found'],
-  ENOMEM: ['resource_exhausted'],
-  ENOSPC: ['resource_exhausted', 'free space or inodes on that file system (docker system prune)'],
-  ENOSYS: ['unimplemented', 'the kernel has no such system call'],
-  ENOTDIR: ['failed_precondition'],
-  ENOTEMPTY: ['failed_precondition'],
-  EOPNOTSUPP: ['unimplemented', 'the kernel or the file system has no such feature'],
-  ENOTSUP: ['unimplemented', 'the kernel or the file system has no such feature'],
-  EPERM: [
-    'failed_precondition',
-    'thinlayerd has to run as root with CAP_SYS_ADMIN; an immutable file needs chattr -i first',
-  ],
-  EROFS: ['failed_precondition', 'the file system is mounted read-only: remount it read-write'],
-  ESTALE: ['unavailable', 'a network file system below the home lost its server'],
-  ETIMEDOUT: ['unavailable'],
-  EXDEV: ['invalid_argument'],
-};
+/** With `codes`: one of these. */
+export function isErrno(error: unknown, ...codes: readonly string[]): error is SystemError {
+  if (!(error instanceof Error) || error instanceof ThinlayerError || !('code' in error)) return false;
+  if (typeof error.code !== 'string') return false;
+  return codes.length === 0 ? /^E[A-Z0-9]+$/.test(error.code) : codes.includes(error.code);
+}
 
-export function isErrno(error: unknown, ...codes: readonly string[]): error is ErrnoError {
-  if (!(error instanceof Error) || error instanceof ThinlayerError) return false;
-  const code: unknown = Reflect.get(error, 'code');
-  if (typeof code !== 'string') return false;
-  return codes.length === 0 ? /^E[A-Z0-9]+$/.test(code) : codes.includes(code);
+export interface ErrnoContext extends ErrorContext {
+  readonly op: string;
 }
 
 /**
- * The failed system call as a ThinlayerError: op, call, path and advice in its message, the error itself as cause.
- * A ThinlayerError stays what it is; what is no errno becomes `internal`, except an abort.
+ * A failed system call as a ThinlayerError: `mount of layer X failed: fsconfig …: EBUSY (…); find out …`.
+ * One that is a ThinlayerError already passes unchanged; anything else is as `asThinlayerError` has it.
+ * An errno that is not in the table is `internal`.
  */
-export function fromErrno(error: unknown, context: ErrorContext = {}): ThinlayerError {
+export function fromErrno(error: unknown, context: ErrnoContext): ThinlayerError {
+  if (error instanceof ThinlayerError) return error;
   if (!isErrno(error)) return asThinlayerError(error, context);
-  const [code, hint] = (Object.hasOwn(TABLE, error.code) ? TABLE[error.code] : undefined) ?? ['internal'];
-  const path = context.path ?? error.path;
-  const where = context.layer === undefined ? '' : ` layer ${context.layer}`;
-  const what = `${context.op ?? 'request'}${where} failed: ${error.message}`;
-  const shown = path === undefined || what.includes(path) ? what : `${what}, ${path}`;
-  return new ThinlayerError(code, hint === undefined ? shown : `${shown}; ${hint}`, {
+  const subject = context.layer === undefined ? '' : ` of layer ${context.layer}`;
+  const message = `${context.op}${subject} failed: ${error.message}`;
+  const { path = error.path } = context;
+  const { code = 'internal', advice } = MEANINGS[error.code] ?? {};
+  // A function: a path may hold `$&`.
+  const todo = advice === undefined ? '' : `; ${advice.replace('{path}', () => path || 'this host')}`;
+  return new ThinlayerError(code, message + todo, {
     ...context,
     ...(path === undefined ? {} : { path }),
     cause: error,

@@ -28,7 +28,7 @@ export interface TreeEntry {
   readonly isHardLink: boolean;
   /** Target of a symlink; first name of a hard link; else empty. */
   readonly link: ByteString;
-  /** Of regular files and directories, sorted by name: `security.capability`, `user.*`, `trusted.overlay.*`. */
+  /** Of regular files and directories, sorted by name: `security.capability`, `user.*`, overlayfs's mark of opaque directories. */
   readonly xattrs: readonly (readonly [name: ByteString, value: ByteString])[];
   /** Where in the batch's data the zeroed slot for a header begins, and how long it is: a multiple of 512. */
   readonly slot: number;

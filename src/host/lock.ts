@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isSystemError } from './errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import type { HostFunctions } from './addon.js';
 
 export interface HomeLock {
@@ -20,7 +20,7 @@ export async function lockHome(addon: Pick<HostFunctions, 'lockFile'>, home: str
     const fd = await addon.lockFile(path, `${process.pid}\n`);
     return { release: () => promisify(close)(fd) };
   } catch (error) {
-    if (isSystemError(error) && error.code === 'EAGAIN') throw await inUse(home, path);
+    if (isErrno(error) && error.code === 'EAGAIN') throw await inUse(home, path);
     throw fromErrno(error, { op: 'lock', path });
   }
 }

@@ -1,7 +1,7 @@
 /** The Mounter over the addon: adds the options that every overlay of ours has, and turns errno into our errors. */
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isSystemError } from './errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import type { OverlayMount } from '../core/mount-plan.js';
 import type { Mounter } from '../core/ports.js';
 import type { MountApi, MountFunctions } from './addon.js';
@@ -70,7 +70,7 @@ function checkContext({ context, target }: OverlayMount): void {
 
 function mountError(error: unknown, { target, context }: OverlayMount): ThinlayerError {
   const failure = fromErrno(error, { op: 'mount', path: target });
-  if (context === null || !isSystemError(error) || error.code !== 'EINVAL') return failure;
+  if (context === null || !isErrno(error) || error.code !== 'EINVAL') return failure;
   return new ThinlayerError(
     'failed_precondition',
     `${failure.message}; the mount has the SELinux label ${context}: if this kernel has no SELinux, start dockerd without --selinux-enabled`,

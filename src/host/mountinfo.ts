@@ -3,7 +3,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno } from './errno.js';
+import { fromErrno } from '../core/errno.js';
 
 export interface MountEntry {
   readonly id: number;

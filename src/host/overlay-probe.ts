@@ -3,7 +3,7 @@
 import { chmod, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isSystemError } from './errno.js';
+import { isErrno } from '../core/errno.js';
 import { fixedOptions } from './mounter.js';
 import type { HostAddon } from './addon.js';
 import type { OverlayTraits } from './mounter.js';
@@ -91,11 +91,11 @@ export function nativeDiffFault(
 
 /** Without redirects the kernel refuses to rename a directory of a lower layer: that is right. */
 function ignoreExdev(error: unknown): void {
-  if (!isSystemError(error) || error.code !== 'EXDEV') throw error;
+  if (!isErrno(error) || error.code !== 'EXDEV') throw error;
 }
 
 function ignoreEnoent(error: unknown): null {
-  if (isSystemError(error) && error.code === 'ENOENT') return null;
+  if (isErrno(error) && error.code === 'ENOENT') return null;
   throw error;
 }
 

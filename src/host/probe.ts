@@ -3,7 +3,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isSystemError } from './errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import { fileSystemName } from './file-systems.js';
 import { OverlayScratch, nativeDiffFault, overlayParameters } from './overlay-probe.js';
 import { probeQuota } from './quota.js';
@@ -112,7 +112,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 function mountFailure(error: unknown, { home, fileSystem }: Backing): ThinlayerError {
-  const advice = isSystemError(error) ? ADVICE[error.code] : undefined;
+  const advice = isErrno(error) ? ADVICE[error.code] : undefined;
   const known = fromErrno(error, { op: 'overlay mount', path: home });
   return new ThinlayerError(
     advice === undefined ? known.code : 'failed_precondition',

@@ -7,7 +7,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isSystemError } from './errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import type { Quota } from '../core/ports.js';
 import type { QuotaFunctions } from './addon.js';
 
@@ -36,7 +36,7 @@ export async function probeQuota(calls: QuotaFunctions, home: string): Promise<s
     await setLimit(calls, home, { directory: home, id: first, bytes: 0 });
     return null;
   } catch (error) {
-    if (!isSystemError(error) || !UNSUPPORTED.has(error.code))
+    if (!isErrno(error) || !UNSUPPORTED.has(error.code))
       throw fromErrno(error, { op: 'probe quota', path: home });
     await rm(join(home, DEVICE), { force: true });
     return error.message;
@@ -110,7 +110,7 @@ async function directories(path: string): Promise<string[]> {
 
 /** Layers may be removed while we look. */
 function gone(error: unknown): number {
-  if (isSystemError(error) && error.code === 'ENOENT') return 0;
+  if (isErrno(error) && error.code === 'ENOENT') return 0;
   throw error;
 }
 
@@ -125,7 +125,7 @@ async function setLimit(calls: QuotaFunctions, home: string, { directory, id, by
   try {
     await calls.limitProject(directory, id, bytes);
   } catch (error) {
-    if (!isSystemError(error) || error.code !== 'ENOSYS') throw error;
+    if (!isErrno(error) || error.code !== 'ENOSYS') throw error;
     const device = join(home, DEVICE);
     await calls.makeBackingDevice(home, device);
     await calls.limitProjectOnDevice(device, id, bytes);

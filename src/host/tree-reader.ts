@@ -4,7 +4,7 @@ import type { Change, ChangeKind } from '../core/model.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { Cancel } from '../core/service.js';
 import type { ByteString, Comparison, ReadOptions, TreeBatch, TreeReader } from '../core/tree.js';
-import { fromErrno } from './errno.js';
+import { fromErrno } from '../core/errno.js';
 import { decodeEntries } from './tree-entries.js';
 
 /** native/tree_reader.cc and tree_compare.cc. A flag is one byte: set to 1 it stops the call with ECANCELED. */

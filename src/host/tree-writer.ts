@@ -3,7 +3,7 @@
 import { ThinlayerError } from '../core/errors.js';
 import type { ByteString, NodeMetadata, TreeNode, TreeWriter, TreeWriters } from '../core/tree.js';
 import { loadAddon } from './addon.js';
-import { fromErrno, isSystemError } from './errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import { TreeBatch } from './tree-batch.js';
 import type { PathOperation } from './tree-batch.js';
 
@@ -155,7 +155,7 @@ class BatchingTreeWriter implements TreeWriter {
   }
 
   #describe(error: unknown): ThinlayerError {
-    if (!isSystemError(error)) return fromErrno(error, { op: 'apply' });
+    if (!isErrno(error)) return fromErrno(error, { op: 'apply' });
     const path = `${this.#root}/${error.path ?? ''}`;
     if (!WRONG_NAME.has(error.code)) return fromErrno(error, { op: 'apply', path });
     return new ThinlayerError(

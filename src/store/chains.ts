@@ -5,7 +5,7 @@ import type { LayerId, LayerRecord } from '../core/model.js';
 
 /**
  * `faults`, and a reason for each layer that cannot stand: its parent is missing, or broken, or it is its own ancestor.
- * Linear: each layer is looked at once, however long the chains.
+ * Linear: each layer is judged once, however long the chains.
  */
 export function chainFaults(
   records: ReadonlyMap<LayerId, LayerRecord>,
@@ -13,32 +13,41 @@ export function chainFaults(
 ): Map<LayerId, string> {
   const broken = new Map(faults);
   const sound = new Set<LayerId>();
-  for (const id of records.keys()) {
-    const path: LayerId[] = [];
-    const walked = new Set<LayerId>();
-    let at: LayerId | null = id;
-    while (at !== null && !sound.has(at) && !broken.has(at) && !walked.has(at)) {
-      const record = records.get(at);
-      if (record === undefined) break;
-      path.push(at);
-      walked.add(at);
-      at = record.parent;
-    }
-    if (at === null || sound.has(at)) path.forEach((layer) => sound.add(layer));
-    else blame(path, at, walked.has(at), broken);
+  for (const record of records.values()) {
+    const path = unjudged(record, records, (id) => sound.has(id) || broken.has(id));
+    const end = path.at(-1)?.parent ?? null;
+    if (path.length === 0) continue;
+    if (end === null || sound.has(end)) path.forEach((layer) => sound.add(layer.id));
+    else blame(path, end, broken);
   }
   return broken;
 }
 
-function blame(path: readonly LayerId[], end: LayerId, cycle: boolean, broken: Map<LayerId, string>): void {
+/** `from` and its ancestors, up to one whose parent is judged, missing, or among them: a circle is longer than all layers. */
+function unjudged(
+  from: LayerRecord,
+  records: ReadonlyMap<LayerId, LayerRecord>,
+  judged: (id: LayerId) => boolean,
+): LayerRecord[] {
+  const path: LayerRecord[] = [];
+  let at: LayerRecord | undefined = from;
+  while (at !== undefined && !judged(at.id) && path.length <= records.size) {
+    path.push(at);
+    at = at.parent === null ? undefined : records.get(at.parent);
+  }
+  return path;
+}
+
+function blame(path: readonly LayerRecord[], end: LayerId, broken: Map<LayerId, string>): void {
   const cause = broken.get(end);
-  const reason = (layer: LayerId): string => {
-    if (cycle) return `its chain of parents is a circle through ${end}; remove it and pull its image again`;
+  const circle = path.some((layer) => layer.id === end);
+  const last = path.at(-1);
+  const reason = (layer: LayerRecord): string => {
+    if (circle) return `its chain of parents is a circle through ${end}; remove it and pull its image again`;
     if (cause !== undefined) return `its ancestor ${end} is broken: ${cause}`;
-    const which = layer === path.at(-1) ? 'parent' : 'ancestor';
-    return `its ${which} ${end} is missing; remove it and pull its image again`;
+    return `its ${layer === last ? 'parent' : 'ancestor'} ${end} is missing; remove it and pull its image again`;
   };
-  for (const layer of path) broken.set(layer, reason(layer));
+  for (const layer of path) broken.set(layer.id, reason(layer));
 }
 
 /** Records of the ancestors, uppermost first. Throws `data_loss` for a missing one. */
@@ -65,18 +74,10 @@ export function depths(
   broken: ReadonlyMap<LayerId, string>,
 ): Map<LayerId, number> {
   const known = new Map<LayerId, number>();
-  for (const [id, record] of records) {
-    if (broken.has(id)) continue;
-    const path: LayerRecord[] = [];
-    for (let at: LayerRecord | undefined = record; at && !known.has(at.id); at = parentOf(records, at))
-      path.push(at);
-    for (const layer of path.reverse()) {
-      known.set(layer.id, layer.parent === null ? 0 : (known.get(layer.parent) ?? 0) + 1);
-    }
+  for (const record of records.values()) {
+    const path = unjudged(record, records, (id) => known.has(id) || broken.has(id));
+    for (const { id, parent } of path.reverse())
+      known.set(id, parent === null ? 0 : (known.get(parent) ?? 0) + 1);
   }
   return known;
-}
-
-function parentOf(records: ReadonlyMap<LayerId, LayerRecord>, record: LayerRecord): LayerRecord | undefined {
-  return record.parent === null ? undefined : records.get(record.parent);
 }

@@ -28,16 +28,16 @@ export function mendsOf(
   wanted: Wanted,
   links: ReadonlyMap<string, string>,
 ): Mend[] {
+  const mends: Mend[] = [];
   const has = (name: string) => layer.entries.includes(name);
-  const lower = wanted.depth === undefined || layer.lowerSize === lowerSize(wanted.depth);
   const target = links.get(record.link);
-  const needed: [boolean, Mend][] = [
-    [record.parent !== null && !has('work'), { do: 'make work' }],
-    [layer.linkSize !== LINK_LENGTH, { do: 'write', name: 'link' }],
-    [!lower, { do: 'write', name: 'lower' }],
-    [wanted.committed && !has('committed'), { do: 'write', name: 'committed' }],
-    [target !== linkTarget(layer.id), { do: 'relink', stale: target !== undefined }],
-    [has('merged') && !wanted.mounted, { do: 'remove merged' }],
-  ];
-  return needed.filter(([missing]) => missing).map(([, mend]) => mend);
+  if (record.parent !== null && !has('work')) mends.push({ do: 'make work' });
+  if (layer.linkSize !== LINK_LENGTH) mends.push({ do: 'write', name: 'link' });
+  if (wanted.depth !== undefined && layer.lowerSize !== lowerSize(wanted.depth)) {
+    mends.push({ do: 'write', name: 'lower' });
+  }
+  if (wanted.committed && !has('committed')) mends.push({ do: 'write', name: 'committed' });
+  if (target !== linkTarget(layer.id)) mends.push({ do: 'relink', stale: target !== undefined });
+  if (has('merged') && !wanted.mounted) mends.push({ do: 'remove merged' });
+  return mends;
 }

@@ -49,13 +49,12 @@ export interface OpenedStore extends LayerStore {
 
 /** Locks the home, mends what a crash left, reads the layers. Rejects if the home itself cannot be used. */
 export async function openStore(options: StoreOptions): Promise<OpenedStore> {
-  const paths = homePaths(options.home);
-  const owners = ownersFor(options.idMaps);
+  const store = contextOf(options);
+  const { paths, owners } = store;
   try {
     await makeOurs(paths.home, 0o710, owners.directory);
     const unlock = await options.lock(paths.lock);
     try {
-      const store = contextOf(options);
       await makeOurs(paths.links, 0o700, null);
       await makeOurs(paths.trash, 0o700, null);
       const orphans = await load(store, options.mounted);

@@ -22,7 +22,7 @@ export function parseRecord(text: string, id: LayerId): LayerRecord {
   const check = checker(fields, id);
   return {
     version: 1,
-    id: check('id', (v): v is LayerId => v === id, `${JSON.stringify(id)}, as its directory`),
+    id: check('id', (v): v is LayerId => v === id, 'the name of its directory'),
     parent: check('parent', (v): v is LayerId | null => v === null || isLayerId(v), 'a layer id or null'),
     kind: check('kind', (v) => v === 'image' || v === 'container', 'image or container'),
     state: check('state', (v) => v === 'created' || v === 'applied', 'created or applied'),
@@ -45,7 +45,7 @@ function parseObject(text: string, id: LayerId): Fields {
   } catch (error) {
     throw damaged(id, error instanceof Error ? error.message : String(error));
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
   throw damaged(id, 'it is not a JSON object');
 }
 

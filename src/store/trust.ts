@@ -80,6 +80,7 @@ function faultOf(
  * and the other, nobody knows which files it had.
  */
 function doubtLowers(verdicts: Verdicts, records: Records, faults: Faults): void {
+  if (![...verdicts.values()].some((verdict) => verdict.is === 'overlay2')) return;
   const broken = chainFaults(records, faults);
   const doubted: LayerId[] = [];
   for (const [{ id }, verdict] of verdicts) {

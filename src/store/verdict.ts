@@ -1,4 +1,9 @@
-/** What one layer's directory means, by itself. Pure. */
+/**
+ * What one layer's directory means, by itself. Pure.
+ *
+ * That an image layer is `created` and its `diff` holds files tells nothing: BuildKit makes its layers with Create,
+ * writes them through a mount and never applies a tar. An apply that was cut off is known by `staging` instead.
+ */
 
 import type { LayerRecord } from '../core/model.js';
 import type { LayerFacts, Overlay2Facts, RecordFacts } from './facts.js';

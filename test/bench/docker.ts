@@ -85,7 +85,7 @@ async function withLabs(body: (labs: Subject<Lab>[]) => Promise<void>): Promise<
 
 async function prepare(lab: Lab): Promise<void> {
   await importBusybox(lab);
-  await writeImageArchive(lab.path('i0.tar'), 'image0', await makeLayers(0));
+  await writeImageArchive(lab.path('i0.tar'), 'image0:latest', await makeLayers(0));
   await writeFile(lab.path('busybox-tree/Dockerfile'), DOCKERFILE);
 }
 
@@ -96,7 +96,7 @@ function build(lab: Lab): Promise<string> {
 async function fillRegistry(lab: Lab): Promise<void> {
   const registry = await startRegistry(lab.jail);
   for (const [index, name] of imageNames(`${registry}/`).entries()) {
-    await writeImageArchive(lab.path('image.tar'), name, await makeLayers(index));
+    await writeImageArchive(lab.path('image.tar'), `${name}:latest`, await makeLayers(index));
     await lab.docker('load', '-q', '-i', lab.path('image.tar'));
     await lab.docker('push', '-q', name);
     await lab.docker('rmi', name);

@@ -1,14 +1,11 @@
 /** Whole layers: unpacked, packed again and compared, and what that costs in memory. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { SCRATCH } from '../system/project.js';
 import { endlessStream, manyFiles, oneFile } from './archives.js';
 import { newId } from './calls.js';
 import { compare, elapsed, printTable } from './measure.js';
 import { O2SERVE, THINLAYER, withPeers } from './peer.js';
 import type { Archive } from './archives.js';
-import type { Row } from './measure.js';
+import type { Row, Subject } from './measure.js';
 import type { Peer } from './peer.js';
 
 const ROUNDS = 3;
@@ -19,41 +16,37 @@ const KINDS = [O2SERVE, THINLAYER];
 
 /** ApplyDiff and Diff of small files, of a large one, and of many empty ones. */
 export async function benchLayers(): Promise<void> {
-  await withArchives(async (directory) => {
+  await withPeers(KINDS, async (peers, scratch) => {
     const archives = [
-      await manyFiles(directory, '20,000 files, 190 MB', 20_000, 9500),
-      await oneFile(directory, 'one file, 1 GiB', 1024),
-      await manyFiles(directory, '100,000 empty files', 100_000, 0),
+      await manyFiles(scratch, '20,000 files, 190 MB', 20_000, 9500),
+      await oneFile(scratch, 'one file, 1 GiB', 1024),
+      await manyFiles(scratch, '100,000 empty files', 100_000, 0),
     ];
-    await withPeers(KINDS, async (peers) => {
-      const rows: Row[] = [];
-      for (const archive of archives) rows.push(...(await applyAndDiff(peers, archive)));
-      printTable('Whole layers', rows);
-    });
+    const rows: Row[] = [];
+    for (const archive of archives) rows.push(...(await applyAndDiff(peers, archive)));
+    printTable('Whole layers', rows);
   });
 }
 
 /** Changes and DiffSize of a layer that replaces 10,000 of its parent's 100,000 files. */
 export async function benchChanges(): Promise<void> {
-  await withArchives(async (directory) => {
-    const base = await manyFiles(directory, 'base', 100_000, 10);
-    const changed = await manyFiles(directory, 'changed', 10_000, 20);
-    await withPeers(KINDS, async (peers) => {
-      const subjects = [];
-      for (const peer of peers) {
-        const parent = await apply(peer, base, '');
-        const pair = { ID: await apply(peer, changed, parent), Parent: parent };
-        subjects.push({ label: peer.kind.label, subject: { peer, pair } });
-      }
-      const rows: Row[] = [];
-      for (const method of ['Changes', 'DiffSize']) {
-        const row = { name: `${method}, 10,000 of 100,000 files`, unit: 'ms', rounds: ROUNDS };
-        rows.push(
-          await compare(row, subjects, ({ peer, pair }) => elapsed(() => peer.client.call(method, pair))),
-        );
-      }
-      printTable('Comparisons', rows);
-    });
+  await withPeers(KINDS, async (peers, scratch) => {
+    const base = await manyFiles(scratch, 'base', 100_000, 10);
+    const changed = await manyFiles(scratch, 'changed', 10_000, 20);
+    const subjects: Subject<{ peer: Peer; pair: object }>[] = [];
+    for (const peer of peers) {
+      const parent = await apply(peer, base, '');
+      const pair = { ID: await apply(peer, changed, parent), Parent: parent };
+      subjects.push({ label: peer.kind.label, subject: { peer, pair } });
+    }
+    const rows: Row[] = [];
+    for (const method of ['Changes', 'DiffSize']) {
+      const row = { name: `${method}, 10,000 of 100,000 files`, unit: 'ms', rounds: ROUNDS };
+      rows.push(
+        await compare(row, subjects, ({ peer, pair }) => elapsed(() => peer.client.call(method, pair))),
+      );
+    }
+    printTable('Comparisons', rows);
   });
 }
 
@@ -113,13 +106,4 @@ async function apply(peer: Peer, archive: Archive, parent: string): Promise<stri
   await peer.client.call('Create', { ID: id, ...(parent === '' ? {} : { Parent: parent }) });
   await peer.client.applyDiff(id, parent, archive.open());
   return id;
-}
-
-async function withArchives(body: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(SCRATCH, 'thinlayer-bench-'));
-  try {
-    await body(directory);
-  } finally {
-    await rm(directory, { recursive: true });
-  }
 }

@@ -84,15 +84,19 @@ export class Peer implements AsyncDisposable {
   }
 }
 
-/** Runs `body` with all of them started, and ends them whatever happens. */
+/**
+ * Runs `body` with all of them started, and ends them whatever happens. `scratch` is a directory that goes with them,
+ * also when the benchmark is killed.
+ */
 export async function withPeers(
   kinds: readonly PeerKind[],
-  body: (peers: Peer[]) => Promise<void>,
+  body: (peers: Peer[], scratch: string) => Promise<void>,
 ): Promise<void> {
+  await using jail = await Jail.make();
   const peers: Peer[] = [];
   try {
     for (const kind of kinds) peers.push(await Peer.start(kind));
-    await body(peers);
+    await body(peers, jail.directory);
   } finally {
     for (const peer of peers) await peer[Symbol.asyncDispose]();
   }

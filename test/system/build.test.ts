@@ -5,6 +5,7 @@ import { importBusybox } from './images.js';
 import { layerDirectories } from './layers.js';
 import { listTree } from './tree-listing.js';
 import { makeLayer, writeImageArchive } from './image-archive.js';
+import { pruneAll } from './nothing-left.js';
 import { check } from './process.js';
 import type { Lab } from './lab.js';
 
@@ -46,12 +47,7 @@ labTest('images are built', {}, async (lab, step) => {
   );
   await step('--squash compares with a layer several below', () => checkSquash(lab));
   await step(`an image of ${LAYERS} layers runs`, () => checkDeepImage(lab));
-  await step('nothing is left', async () => {
-    await lab.docker('system', 'prune', '-af');
-    await lab.docker('builder', 'prune', '-af');
-    assert.deepEqual(await lab.leftovers(), []);
-    assert.deepEqual(await lab.mounts(), []);
-  });
+  await step('nothing is left', () => pruneAll(lab));
 });
 
 async function makeContext(context: string): Promise<void> {

@@ -5,6 +5,7 @@ import { importBusybox, importTree } from './images.js';
 import { layerListings } from './layers.js';
 import { Lab } from './lab.js';
 import { labTest } from './lab-test.js';
+import { pruneAll } from './nothing-left.js';
 import { check } from './process.js';
 import { CACHE } from './project.js';
 import { startRegistry } from './registry.js';
@@ -30,8 +31,7 @@ labTest('images travel whole', {}, async (lab, step) => {
   });
   await step('… and back', async () => {
     const before = await Promise.all(['debian', 'changed'].map((image) => layerListings(lab, image)));
-    await lab.docker('system', 'prune', '-af');
-    assert.deepEqual(await lab.leftovers(), []);
+    await pruneAll(lab);
     await moveImages(other, lab, 'debian', 'changed');
     assert.deepEqual(
       await Promise.all(['debian', 'changed'].map((image) => layerListings(lab, image))),
@@ -48,11 +48,7 @@ labTest('images travel whole', {}, async (lab, step) => {
     assert.deepEqual(await layerListings(lab, name), before);
     assert.equal(await lab.docker('run', '--rm', name, 'cat', '/fresh'), 'fresh');
   });
-  await step('nothing is left', async () => {
-    await lab.docker('system', 'prune', '-af');
-    assert.deepEqual(await lab.leftovers(), []);
-    assert.deepEqual(await lab.mounts(), []);
-  });
+  await step('nothing is left', () => pruneAll(lab));
 });
 
 const CHANGES = `FROM busybox

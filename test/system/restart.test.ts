@@ -4,14 +4,17 @@ import { readdir } from 'node:fs/promises';
 import { importBusybox } from './images.js';
 import { labTest } from './lab-test.js';
 import { makeLayer, writeImageArchive } from './image-archive.js';
+import { layerListings } from './layers.js';
+import { pruneAll } from './nothing-left.js';
 import { waitFor } from './process.js';
 import { startRegistry } from './registry.js';
 import type { Lab } from './lab.js';
 
-const COUNTER = 'i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.05; done';
+/** Writes all the time; ends at once when dockerd asks it to. */
+const COUNTER = 'trap exit TERM; i=0; while :; do i=$((i+1)); echo $i > /data/count; sleep 0.05; done';
 
 /** Big enough that a pull is caught in the middle. */
-const LAYER_BYTES = 64 << 20;
+const LAYER_BYTES = 32 << 20;
 
 labTest('daemons are restarted and killed', {}, async (lab, step) => {
   await importBusybox(lab);
@@ -22,7 +25,7 @@ labTest('daemons are restarted and killed', {}, async (lab, step) => {
     checkDockerdKilled(lab),
   );
   await step('the plugin is killed during a pull; the next pull succeeds', () => checkPullKilled(lab));
-  await step('nothing is left', () => checkNothingLeft(lab));
+  await step('nothing is left', () => pruneAll(lab));
 });
 
 labTest('containers live on without dockerd', { liveRestore: true }, async (lab, step) => {
@@ -47,7 +50,7 @@ labTest('containers live on without dockerd', { liveRestore: true }, async (lab,
     await lab.docker('stop', '-t', '0', 'counter');
     assert.deepEqual(await lab.mounts(), []);
   });
-  await step('nothing is left', () => checkNothingLeft(lab));
+  await step('nothing is left', () => pruneAll(lab));
 });
 
 async function checkDockerdRestart(lab: Lab): Promise<void> {
@@ -87,34 +90,26 @@ async function checkDockerdKilled(lab: Lab): Promise<void> {
 async function checkPullKilled(lab: Lab): Promise<void> {
   const name = `${await startRegistry(lab.jail)}/large`;
   await pushLargeImage(lab, name);
+  const whole = await layerListings(lab, name);
   await lab.docker('rmi', name);
-  const before = await readdir(lab.home);
   const pull = lab.tryDocker({}, 'pull', '-q', name);
-  await waitFor('the pull to make a layer', async () => {
-    const layers = await readdir(lab.home);
-    return layers.length > before.length || undefined;
+  // Not before: a Create that dies unanswered leaves a layer that dockerd never removes, whatever the driver.
+  await waitFor('the pull to unpack a file', async () => {
+    const names = await readdir(lab.home, { recursive: true });
+    return names.some((path) => /large\d$/.test(path)) || undefined;
   });
   await lab.restartPlugin('SIGKILL');
   // It may fail, or succeed by dockerd's own retries.
   await pull;
   await lab.docker('pull', '-q', name);
-  const size = await lab.docker(
-    'run',
-    '--rm',
-    '--entrypoint',
-    '/sh',
-    name,
-    '-c',
-    'wc -c < /large0; wc -c < /large1',
-  );
-  assert.equal(size, `${LAYER_BYTES}\n${LAYER_BYTES}`);
+  assert.deepEqual(await layerListings(lab, name), whole);
 }
 
 async function pushLargeImage(lab: Lab, name: string): Promise<void> {
   const bytes = () => randomBytes(LAYER_BYTES);
   const layers = [await makeLayer([{ name: 'large0', contents: bytes() }])];
   layers.push(await makeLayer([{ name: 'large1', contents: bytes() }]));
-  await writeImageArchive(lab.path('large.tar'), name, layers);
+  await writeImageArchive(lab.path('large.tar'), `${name}:latest`, layers);
   await lab.docker('load', '-q', '-i', lab.path('large.tar'));
   await lab.docker('push', '-q', name);
 }
@@ -125,10 +120,4 @@ async function waitUntilItCounts(lab: Lab): Promise<void> {
     const count = await lab.docker('exec', 'counter', 'cat', '/data/count');
     return (count !== '' && count !== first) || undefined;
   });
-}
-
-async function checkNothingLeft(lab: Lab): Promise<void> {
-  await lab.docker('system', 'prune', '-af');
-  assert.deepEqual(await lab.leftovers(), []);
-  assert.deepEqual(await lab.mounts(), []);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { importBusybox } from './images.js';
 import { labTest } from './lab-test.js';
 import { layerDirectories } from './layers.js';
+import { pruneAll } from './nothing-left.js';
 
 /** What `useradd` gives the first user with subordinate ids, here `dockremap`. */
 const FIRST_ID = 100_000;
@@ -36,9 +37,5 @@ labTest('containers run with --userns-remap=default', { usernsRemap: true }, asy
       assert.equal(listed, '/data 0:0\n/data/new 5:6');
     });
   }
-  await step('nothing is left', async () => {
-    await lab.docker('system', 'prune', '-af');
-    assert.deepEqual(await lab.leftovers(), []);
-    assert.deepEqual(await lab.mounts(), []);
-  });
+  await step('nothing is left', () => pruneAll(lab));
 });

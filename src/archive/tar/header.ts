@@ -61,12 +61,15 @@ const TYPES: Readonly<Record<string, TarType>> = {
   S: 'file', // GNU sparse
 };
 
+/** Of most entries. */
+const NO_PAX: ReadonlyMap<string, string> = new Map();
+
 const SCHILY_XATTR = 'SCHILY.xattr.';
 const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.';
 
 export function decodeHeader(block: Buffer, prelude: Prelude): TarHeader {
   // An empty value takes a record back; of an xattr it is the value.
-  const pax = new Map(prelude.pax.filter(([, value]) => value !== ''));
+  const pax = prelude.pax.length === 0 ? NO_PAX : new Map(prelude.pax.filter(([, value]) => value !== ''));
   const typeflag = block.toString('latin1', 156, 157);
   const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? prelude.longName ?? nameField(block);
   const type = typeOf(typeflag, name);
@@ -79,10 +82,11 @@ export function decodeHeader(block: Buffer, prelude: Prelude): TarHeader {
     uid: paxNumber(pax, 'uid') ?? numberField(block, 108, 8, 'uid'),
     gid: paxNumber(pax, 'gid') ?? numberField(block, 116, 8, 'gid'),
     mtime: mtimeOf(block, pax),
-    ...deviceOf(block, type),
+    major: deviceField(block, 329, type),
+    minor: deviceField(block, 337, type),
     size: storedSize(block, type, pax),
-    sparse: typeflag === 'S' ? oldGnuSparse(block, prelude.extensions) : paxSparse(prelude.pax),
-    xattrs: xattrsOf(prelude.pax),
+    sparse: sparseOf(block, typeflag, prelude),
+    xattrs: prelude.pax.length === 0 ? NO_PAX : xattrsOf(prelude.pax),
   };
 }
 
@@ -101,6 +105,11 @@ function nameField(block: Buffer): ByteString {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
+function sparseOf(block: Buffer, typeflag: string, prelude: Prelude): Sparse | null {
+  if (typeflag === 'S') return oldGnuSparse(block, prelude.extensions);
+  return prelude.pax.length === 0 ? null : paxSparse(prelude.pax);
+}
+
 /** Some writers give links and directories the size of what they stand for, and store nothing: Go's reader, which Docker uses, takes it as 0. */
 function storedSize(block: Buffer, type: TarType, pax: ReadonlyMap<string, string>): number {
   if (type !== 'file' && type !== 'unknown') return 0;
@@ -116,12 +125,9 @@ function mtimeOf(block: Buffer, pax: ReadonlyMap<string, string>): TreeTime {
 }
 
 /** Other types may have anything in these fields. */
-function deviceOf(block: Buffer, type: TarType): { major: number; minor: number } {
-  if (type !== 'character-device' && type !== 'block-device') return { major: 0, minor: 0 };
-  return {
-    major: numberField(block, 329, 8, 'device number'),
-    minor: numberField(block, 337, 8, 'device number'),
-  };
+function deviceField(block: Buffer, offset: number, type: TarType): number {
+  if (type !== 'character-device' && type !== 'block-device') return 0;
+  return numberField(block, offset, 8, 'device number');
 }
 
 function paxNumber(pax: ReadonlyMap<string, string>, key: string): number | undefined {
@@ -143,9 +149,14 @@ function xattrsOf(pax: PaxRecords): Map<ByteString, ByteString> {
     );
   }
   for (const [key, value] of pax) {
-    if (key.startsWith(SCHILY_XATTR)) xattrs.set(key.slice(SCHILY_XATTR.length), value);
+    if (key.startsWith(SCHILY_XATTR)) xattrs.set(unescaped(key.slice(SCHILY_XATTR.length)), value);
   }
   return xattrs;
+}
+
+/** A PAX key cannot hold `=`: GNU tar writes `%3D` for it, and `%25` for `%`. */
+function unescaped(name: ByteString): ByteString {
+  return name.replaceAll('%3D', '=').replaceAll('%25', '%');
 }
 
 function urlDecoded(text: ByteString): ByteString {

@@ -7,3 +7,9 @@ export function malformed(what: string, cause?: unknown): ThinlayerError {
     cause,
   });
 }
+
+/** Errors of the parser; ours pass. */
+export function asMalformed(error: unknown): ThinlayerError {
+  if (error instanceof ThinlayerError) return error;
+  return malformed(error instanceof Error ? error.message : String(error), error);
+}

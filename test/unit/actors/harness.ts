@@ -5,7 +5,7 @@ import type { LayerId } from '../../../src/core/model.js';
 import type { Engine } from '../../../src/core/ports.js';
 import type { ByteStream, HomeConfig } from '../../../src/core/service.js';
 import { archiveOf } from '../../fakes/archive.js';
-import { fakeConfig } from '../../fakes/engine.js';
+import { fakeConfig, fakeEngine } from '../../fakes/engine.js';
 
 export interface Opened {
   readonly supervisor: Supervisor;
@@ -26,8 +26,10 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
   return Object.assign(opened, { supervisor });
 }
 
+/** Another opening gives another, empty home. */
 export async function openedOn(engine: Engine): Promise<Opened> {
-  const opened = supervisorWith(() => Promise.resolve(engine));
+  const engines = [engine];
+  const opened = supervisorWith(() => Promise.resolve(engines.pop() ?? fakeEngine()));
   await opened.supervisor.open(fakeConfig());
   return opened;
 }

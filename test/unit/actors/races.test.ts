@@ -71,6 +71,6 @@ test('no order of creations, removals, mounts and failures leaves a child withou
         for (const { uses: count } of uses.values()) assert.ok(count >= 0);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 25 },
   );
 });

@@ -67,15 +67,18 @@ async function halfDone(before: Watch, step: string, half: () => Promise<void>):
   }
 }
 
-/** Fails its `failing`-th step from `arm` on, and no other. */
-export function failingDisk(failing: number): { disk: Disk; arm(): void; failed(): string | undefined } {
+/** Fails its `failing`-th step from `arm` on with `code`, and no other. */
+export function failingDisk(
+  failing: number,
+  code: string,
+): { disk: Disk; arm(): void; failed(): string | undefined } {
   let steps = -1;
   let failed: string | undefined;
   return {
     disk: watchedDisk((step) => {
       if (steps < 0 || ++steps !== failing) return;
       failed = step;
-      throw Object.assign(new Error(`ENOSPC: no space left on device, ${step}`), { code: 'ENOSPC' });
+      throw Object.assign(new Error(`${code}: injected, ${step}`), { code });
     }),
     arm: () => void (steps = 0),
     failed: () => failed,

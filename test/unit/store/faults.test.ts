@@ -1,4 +1,4 @@
-/** Each step of each change fails once (disk full): the change is refused, and all is as it was before. */
+/** Each step of each change fails once, by a full disk and by a bad one: the change is refused, and all is as it was before. */
 
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
@@ -33,18 +33,22 @@ const CHANGES: Record<string, Change> = {
   remove: (store) => store.remove(B),
 };
 
+const CODES = { ENOSPC: 'resource_exhausted', EIO: 'data_loss' } as const;
+
 for (const [name, change] of Object.entries(CHANGES)) {
-  test(`${name}: any step may fail`, async () => {
-    let failures = 0;
-    while (await failsCleanly(change, failures + 1)) failures += 1;
-    assert.ok(failures > 0);
-  });
+  for (const code of ['ENOSPC', 'EIO'] as const) {
+    test(`${name}: any step may fail with ${code}`, async () => {
+      let failures = 0;
+      while (await failsCleanly(change, failures + 1, code)) failures += 1;
+      assert.ok(failures > 0);
+    });
+  }
 }
 
 /** False once there is no step of that number. */
-async function failsCleanly(change: Change, step: number): Promise<boolean> {
+async function failsCleanly(change: Change, step: number, code: keyof typeof CODES): Promise<boolean> {
   const home = await testHome();
-  const fault = failingDisk(step);
+  const fault = failingDisk(step, code);
   try {
     const { store } = await home.open({ disk: fault.disk, sync: 'records' });
     await store.create(newRecord('a', null, { link: LINK.replace('A', 'Z') }));
@@ -59,7 +63,7 @@ async function failsCleanly(change: Change, step: number): Promise<boolean> {
     await store.close();
     if (error === undefined) return fault.failed() !== undefined;
 
-    refusal('resource_exhausted', /ENOSPC/)(error);
+    refusal(CODES[code], new RegExp(code))(error);
     assert.deepEqual([...store.list()], before.layers, fault.failed());
     assert.deepEqual(await listing(home.home), before.disk, fault.failed());
     const again = await home.open();
@@ -84,7 +88,7 @@ function byId(x: { record: { id: string } }, y: { record: { id: string } }): num
 
 test('a parent that was removed is not held by a child that failed', async () => {
   const home = await testHome();
-  const fault = failingDisk(3);
+  const fault = failingDisk(3, 'ENOSPC');
   try {
     const { store } = await home.open({ disk: fault.disk });
     await store.create(newRecord('a'));

@@ -28,7 +28,7 @@ test('a record that was cut off anywhere is damaged', () => {
 });
 
 const WRONG: [keyof LayerRecord, unknown, RegExp][] = [
-  ['id', 'b', /id is "b", not "a"/],
+  ['id', 'b', /id is "b", not the name/],
   ['parent', '../x', /parent/],
   ['parent', 7, /parent/],
   ['kind', 'thin', /kind is "thin", not image or container/],

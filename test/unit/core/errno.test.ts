@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ThinlayerError } from '../../../src/core/errors.js';
-import { fromErrno, isSystemError } from '../../../src/host/errno.js';
-import { systemError } from './system-error.js';
+import { fromErrno, isErrno } from '../../../src/core/errno.js';
+import { systemError } from '../host/system-error.js';
 
 test('each errno has one code', () => {
   const codes = {
@@ -55,7 +55,7 @@ test('errors of our own pass unchanged, foreign ones become internal', () => {
 });
 
 test('errors of Node itself are not system errors', () => {
-  assert.ok(isSystemError(systemError('ENOENT')));
-  assert.ok(!isSystemError(systemError('ERR_INVALID_ARG_TYPE')));
-  assert.ok(!isSystemError(null));
+  assert.ok(isErrno(systemError('ENOENT')));
+  assert.ok(!isErrno(systemError('ERR_INVALID_ARG_TYPE')));
+  assert.ok(!isErrno(null));
 });

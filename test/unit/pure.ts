@@ -1,0 +1,13 @@
+/**
+ * All tests that need neither root nor the addon, in one process: `node dist/test/unit/pure.js`. A process a file, as
+ * `node --test` has it, costs more time than these tests take.
+ */
+
+import { readdirSync } from 'node:fs';
+
+for (const folder of ['core', 'actors', 'frontends']) {
+  const files = readdirSync(new URL(`${folder}/`, import.meta.url));
+  for (const file of files.filter((f) => f.endsWith('.test.js'))) {
+    await import(new URL(`${folder}/${file}`, import.meta.url).href);
+  }
+}
