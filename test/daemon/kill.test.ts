@@ -17,7 +17,7 @@ import { Random } from './random.js';
 import { RunningContainer } from './running-container.js';
 import { assertSound } from './soundness.js';
 
-const KILLS = Number(process.env['THINLAYER_KILLS'] ?? 20);
+const KILLS = Number(process.env['THINLAYER_KILLS'] ?? 25);
 const CALLERS = 8;
 const CONTAINERS = 3;
 /** Files in the archives that are applied. */
