@@ -59,7 +59,8 @@ export class Peer implements AsyncDisposable {
     const start = performance.now();
     this.daemon = await startPlugin(this.jail, this.kind.driver);
     this.client = new PluginClient(pluginSocket(this.jail));
-    await this.init();
+    // thinlayer remembers dockerd's last Init, and has opened its home before it listens.
+    if (this.kind.driver !== 'thinlayer') await this.init();
     await waitFor(
       `layer ${id}`,
       async () => (await this.client.call('Exists', { ID: id }))['Exists'] === true || undefined,
