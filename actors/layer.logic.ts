@@ -7,7 +7,7 @@ import { fromPromise } from 'xstate';
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
-import { checkDepth, planMount } from '../src/core/mount-plan.js';
+import { checkDepth, planMount, UNPACKING } from '../src/core/mount-plan.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
@@ -171,10 +171,11 @@ async function unpackOnMerged(
 ): Promise<void> {
   const plan = mountOf(engine, id, null);
   if (!plan?.writable) return unpack(engine, staging.path, request, 'remove', signal);
-  await engine.mounter.mount({ ...plan, writable: { ...plan.writable, upper: staging.path } });
+  const target = `${known(engine, id).paths.root}/${UNPACKING}`;
+  await engine.mounter.mount({ ...plan, target, writable: { ...plan.writable, upper: staging.path } });
   try {
-    await unpack(engine, plan.target, request, 'remove', signal);
+    await unpack(engine, target, request, 'remove', signal);
   } finally {
-    await engine.mounter.unmount(plan.target);
+    await engine.mounter.unmount(target);
   }
 }

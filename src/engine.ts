@@ -29,7 +29,9 @@ type Addon = HostAddon & TreeReaderFunctions & TreeWriterAddon;
 export async function openEngine(config: HomeConfig, log: Logger): Promise<Engine> {
   const addon = loadAddon<Addon>();
   const quota = new LateQuota();
-  const mounted = await mountedLayers(config.home);
+  await makeHome(config.home);
+  const mounts = await listHomeMounts(config.home);
+  const mounted = new Set(mounts.filter((m) => m.kind === 'merged').map(({ id }) => id as LayerId));
   const store = await openStore({
     home: config.home,
     idMaps: config.idMaps,
@@ -44,21 +46,26 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
     const probe = await probeHome(addon, config.home, config.options);
     for (const warning of probe.warnings) log.warn({ home: config.home }, warning);
     quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
-    return await assemble(config, addon, store, probe, mounted, log);
+    const left = mounts.filter((m) => m.kind !== 'merged').map(({ target }) => target);
+    return await assemble({ config, addon, store, probe, mounted, left, log });
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-async function assemble(
-  config: HomeConfig,
-  addon: Addon,
-  store: OpenedStore,
-  probe: HomeProbe,
-  mounted: ReadonlySet<LayerId>,
-  log: Logger,
-): Promise<Engine> {
+interface Parts {
+  readonly config: HomeConfig;
+  readonly addon: Addon;
+  readonly store: OpenedStore;
+  readonly probe: HomeProbe;
+  readonly mounted: ReadonlySet<LayerId>;
+  /** Targets of mounts that a killed daemon made for itself. */
+  readonly left: readonly string[];
+  readonly log: Logger;
+}
+
+async function assemble({ config, addon, store, probe, mounted, left, log }: Parts): Promise<Engine> {
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
@@ -69,6 +76,7 @@ async function assemble(
     log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
     await mounter.unmount(`${config.home}/${orphan}/merged`);
   }
+  for (const target of left) await mounter.unmount(target);
   const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const archive = createArchive(createTreeReader(addon), nativeTreeWriters(addon), overlayPrefix);
@@ -82,12 +90,6 @@ async function assemble(
     `${config.home} is open`,
   );
   return { config, facts: probe, store, mounter, archive, mounted: inUse };
-}
-
-async function mountedLayers(home: string): Promise<Set<LayerId>> {
-  await makeHome(home);
-  const mounts = await listHomeMounts(home);
-  return new Set(mounts.map(({ id }) => id as LayerId));
 }
 
 /** The store sets quotas, but what this file system can is known only after the store has taken the lock. */

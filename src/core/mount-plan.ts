@@ -4,6 +4,9 @@ import { ThinlayerError } from './errors.js';
 import type { LayerInfo } from './model.js';
 import type { DriverOptions } from './options.js';
 
+/** Where a layer is mounted while an archive is unpacked over it, in its directory: nobody's use, so it ends with the daemon. */
+export const UNPACKING = 'unpacking';
+
 /** An overlay mount as a value. Paths are absolute. */
 export interface OverlayMount {
   readonly type: 'overlay';

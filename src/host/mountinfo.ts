@@ -4,6 +4,7 @@ import { readFile, realpath } from 'node:fs/promises';
 
 import { ThinlayerError } from '../core/errors.js';
 import { fromErrno } from '../core/errno.js';
+import { UNPACKING } from '../core/mount-plan.js';
 
 export interface MountEntry {
   readonly id: number;
@@ -61,24 +62,31 @@ function unescape(field: string): string {
 export interface HomeMount {
   /** Name of the layer's directory; whether it is a layer's, the store knows. */
   readonly id: string;
-  /** `<home>/<id>/merged` */
+  /** `merged`: what containers use. `unpacking`: what a killed daemon left. */
+  readonly kind: 'merged' | typeof UNPACKING;
+  /** `<home>/<id>/<kind>` */
   readonly target: string;
 }
 
-/** The overlay mounts on `<home>/<id>/merged`, each directory once. Names with a dot in front are the daemon's own: `.probe`. */
+const LAYER_MOUNT = new RegExp(`^([^/.][^/]*)/(merged|${UNPACKING})$`);
+
+/** The overlay mounts of layers, each directory once. Names with a dot in front are the daemon's own: `.probe`. */
 export function homeMounts(entries: readonly MountEntry[], home: string): HomeMount[] {
-  const ids = entries
+  const places = entries
     .filter((entry) => entry.type === 'overlay' && entry.mountPoint.startsWith(`${home}/`))
-    .map((entry) => /^([^/.][^/]*)\/merged$/.exec(entry.mountPoint.slice(home.length + 1))?.[1])
-    .filter((id) => id !== undefined);
-  return [...new Set(ids)].map((id) => ({ id, target: `${home}/${id}/merged` }));
+    .map((entry) => entry.mountPoint.slice(home.length + 1));
+  return [...new Set(places)].flatMap((place) => {
+    const [, id, kind] = LAYER_MOUNT.exec(place) ?? [];
+    return id === undefined ? [] : [{ id, kind: kind as HomeMount['kind'], target: `${home}/${place}` }];
+  });
 }
 
 /** The same from the kernel. Targets start with `home` as given, also where symlinks lead to it. */
 export async function listHomeMounts(home: string): Promise<HomeMount[]> {
   try {
     const [text, real] = await Promise.all([readFile('/proc/self/mountinfo', 'utf8'), realpath(home)]);
-    return homeMounts(parseMountinfo(text), real).map(({ id }) => ({ id, target: `${home}/${id}/merged` }));
+    const mounts = homeMounts(parseMountinfo(text), real);
+    return mounts.map((mount) => ({ ...mount, target: `${home}/${mount.id}/${mount.kind}` }));
   } catch (error) {
     throw fromErrno(error, { op: 'list mounts', path: home });
   }

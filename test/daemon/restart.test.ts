@@ -174,3 +174,32 @@ async function connectionError(socket: string): Promise<string | null> {
     connection.destroy();
   }
 }
+
+daemonTest(
+  'killed while an archive is unpacked over merged files: that mount is nobody’s use',
+  async (daemon) => {
+    const { client } = daemon;
+    await makeImage(daemon, 'base');
+    await client.create('child', 'base');
+    const archive = await manyFiles('naive', 10);
+    const slow = new PassThrough();
+    slow.write(archive.subarray(0, 1000));
+    // Against nothing, though the layer has a parent: Docker's naive differ.
+    const applied = client.applyDiff('child', '', slow);
+    const mounts = await waitFor('the mount', async () => {
+      const points = await daemon.mounts();
+      return points.length > 0 ? points : undefined;
+    });
+    assert.deepEqual(mounts, [join(daemon.home, 'child', 'unpacking')]);
+    const failed = assert.rejects(applied);
+    await daemon.kill9();
+    await failed;
+    await daemon.launch();
+    assert.equal(await stateOf(daemon, 'child'), 'created');
+    assert.deepEqual(await daemon.mounts(), []);
+    assert.ok((await client.applyDiff('child', '', archive)) > 0);
+    await client.get('child');
+    await client.put('child');
+    assert.deepEqual(await daemon.mounts(), []);
+  },
+);

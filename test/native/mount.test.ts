@@ -56,7 +56,7 @@ for (const api of APIS) {
       assert.deepEqual((await readdir(plan.target)).sort(), ['lower0', 'lower1']);
       await writeFile(join(plan.target, 'new'), 'written');
       assert.ok(existsSync(join(home.path, 'top/diff/new')));
-      assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', target: plan.target }]);
+      assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', kind: 'merged', target: plan.target }]);
       await home.mounter(api).unmount(plan.target);
       assert.deepEqual(await home.mounts(), []);
     });
@@ -122,7 +122,7 @@ for (const api of APIS) {
     await home.mounter(api).mount(plan);
     await home.mounter(api).mount(plan);
     assert.equal((await home.mounts()).length, 2);
-    assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', target: plan.target }]);
+    assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', kind: 'merged', target: plan.target }]);
     await home.mounter(api).unmount(plan.target);
     assert.deepEqual(await home.mounts(), []);
     assert.ok(!existsSync(plan.target));

@@ -75,6 +75,7 @@ test('the overlay mounts of a home, each once', () => {
       line('/home/abc/merged'),
       line('/home/abc/merged'),
       line('/home/def-init/merged'),
+      line('/home/abc/unpacking'),
       line('/home/tmp/merged', 'tmpfs'),
       line('/home/abc/merged/inside'),
       line('/home/merged'),
@@ -84,7 +85,8 @@ test('the overlay mounts of a home, each once', () => {
     ].join('\n'),
   );
   assert.deepEqual(homeMounts(entries, '/home'), [
-    { id: 'abc', target: '/home/abc/merged' },
-    { id: 'def-init', target: '/home/def-init/merged' },
+    { id: 'abc', kind: 'merged', target: '/home/abc/merged' },
+    { id: 'def-init', kind: 'merged', target: '/home/def-init/merged' },
+    { id: 'abc', kind: 'unpacking', target: '/home/abc/unpacking' },
   ]);
 });
