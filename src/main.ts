@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** `thinlayerd`: the composition root. Everything is made here, and handed to each other as ports. */
 
+import { existsSync } from 'node:fs';
+
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 
@@ -58,10 +60,19 @@ async function serve(args: DaemonArguments): Promise<void> {
   await opened;
 }
 
-/** dockerd repeats no Init when only this process restarts. */
+/**
+ * dockerd repeats no Init when only this process restarts. A home that is not there is not made anew: its disk may be
+ * mounted later, and would then hide what we serve.
+ */
 async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest | null> {
   try {
-    return await loadInit(args.state);
+    const remembered = await loadInit(args.state);
+    if (!remembered || existsSync(remembered.home)) return remembered;
+    log.warn(
+      { home: remembered.home },
+      `${remembered.home}, where dockerd last had its layers, does not exist; is its disk mounted? waiting for dockerd to name a home`,
+    );
+    return null;
   } catch (error) {
     log.error({ err: error }, asThinlayerError(error).message);
     return null;

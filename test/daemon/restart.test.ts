@@ -144,12 +144,14 @@ daemonTest('a home deleted behind the daemon: calls are refused until it is open
   await makeImage(daemon, 'after');
 });
 
-daemonTest('a remembered home that is gone is made anew, empty', async (daemon) => {
+daemonTest('a remembered home that is gone is not made anew: its disk may come back', async (daemon) => {
   await makeImage(daemon, 'before');
   await daemon.kill9();
   await rm(daemon.home, { recursive: true });
   await daemon.launch();
-  assert.equal(await daemon.client.exists('before'), false);
+  await assert.rejects(daemon.client.exists('before'), /dockerd has not named a home/);
+  await assert.rejects(stat(daemon.home), { code: 'ENOENT' });
+  await daemon.client.init(daemon.home);
   await makeImage(daemon, 'after');
 });
 
