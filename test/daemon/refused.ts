@@ -1,8 +1,8 @@
 /** What the daemon has to answer to bad input: an error with a status and a text, and nothing has changed. */
 
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 
 import { listTree } from '../system/tree-listing.js';
 import { CallError } from './client.js';
@@ -30,7 +30,8 @@ export async function refused(
 export class Surroundings {
   readonly canary: string;
   private readonly daemon: Daemon;
-  private before: readonly unknown[] = [];
+  private before: unknown;
+  private seen: unknown;
 
   private constructor(daemon: Daemon) {
     this.daemon = daemon;
@@ -42,6 +43,7 @@ export class Surroundings {
     await mkdir(join(surroundings.canary, 'directory'), { recursive: true });
     await writeFile(join(surroundings.canary, 'directory/file'), 'canary');
     surroundings.before = await surroundings.look();
+    surroundings.seen = await surroundings.glance();
     return surroundings;
   }
 
@@ -55,13 +57,31 @@ export class Surroundings {
 
   /** Cheap enough for each of thousands of archives. */
   async assertCanary(what: string): Promise<void> {
-    assert.deepEqual(await listTree(this.canary), this.before[0], what);
+    assert.deepEqual(await this.glance(), this.seen, what);
   }
 
-  private async look(): Promise<readonly unknown[]> {
-    const names = await readdir(this.daemon.path(), { recursive: true });
-    return [await listTree(this.canary), names.sort()];
+  private async glance(): Promise<unknown> {
+    const paths = ['', 'directory', 'directory/file'].map((name) => join(this.canary, name));
+    const stats = await Promise.all(paths.map((path) => lstat(path)));
+    return stats.map(({ mode, uid, nlink, size, mtimeMs, ctimeMs }) => [
+      mode,
+      uid,
+      nlink,
+      size,
+      mtimeMs,
+      ctimeMs,
+    ]);
   }
+
+  private async look(): Promise<unknown> {
+    return [await listTree(this.canary), await namesBelow(this.daemon.path())];
+  }
+}
+
+/** Relative to `directory`, sorted. With types, since without them Node's readdir goes through symlinks. */
+export async function namesBelow(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries.map((entry) => relative(directory, join(entry.parentPath, entry.name))).sort();
 }
 
 /** All that a layer is on disk. */
