@@ -29,7 +29,10 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EXDEV: { code: 'failed_precondition' },
   ETXTBSY: { code: 'failed_precondition' },
   EROFS: { code: 'failed_precondition', advice: 'remount the file system of {path} writable' },
-  EPERM: { code: 'failed_precondition', advice: 'run as root, with CAP_SYS_ADMIN' },
+  EPERM: {
+    code: 'failed_precondition',
+    advice: 'run as root, with CAP_SYS_ADMIN; an immutable file needs chattr -i first',
+  },
   EACCES: {
     code: 'failed_precondition',
     advice: 'run as root, and look for a denial by SELinux or AppArmor',

@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 import { ThinlayerError } from '../core/errors.js';
 
-/** From dist/src/host/addon.js. */
-const ADDON = fileURLToPath(new URL('../../../native/build/Release/thinlayer.node', import.meta.url));
+/** From dist/src/host/addon.js. `THINLAYER_ADDON` names another build of it: see test/run-sanitized.sh. */
+const ADDON =
+  process.env['THINLAYER_ADDON'] ??
+  fileURLToPath(new URL('../../../native/build/Release/thinlayer.node', import.meta.url));
 
 /** `fsopen`: Linux 6.5's `lowerdir+`, no limit on the length of all paths. `mount`: mount(2), one page for all options. */
 export type MountApi = 'fsopen' | 'mount';

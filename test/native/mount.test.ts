@@ -132,7 +132,7 @@ for (const api of APIS) {
     const home = await ScratchHome.make(t);
     const plan = await home.plan([join(home.path, 'l/MISSING')]);
     await assert.rejects(home.mounter(api).mount(plan), (error: ThinlayerError) => {
-      assert.equal(error.code, 'not_found');
+      assert.equal(error.code, 'data_loss');
       assert.equal(error.op, 'mount');
       return true;
     });
