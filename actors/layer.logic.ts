@@ -1,6 +1,5 @@
 /** The work behind a layer's transient states: each is one promise over the ports of the opened home. */
 
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import { fromPromise } from 'xstate';
@@ -50,16 +49,11 @@ function newRecord(engine: Engine, id: LayerId, request: RequestOf<'layer.create
     parent: request.parent,
     kind: request.kind,
     state: 'created',
-    link: newLink(),
+    link: '',
     size: null,
     quota: quotaFor(engine, request.kind, request.options.storageOptions),
     mountLabel: request.options.mountLabel ?? null,
   };
-}
-
-/** 130 random bits: two layers never share a name in `l/`. */
-function newLink(): string {
-  return Array.from(randomBytes(26), (byte) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[byte & 31]).join('');
 }
 
 function quotaFor(
@@ -98,7 +92,7 @@ function checkParent(engine: Engine, parent: LayerId, id: LayerId): void {
       layer: id,
     });
   }
-  checkDepth({ record: { id } }, info.lowers.length + 1, engine.config.options.maxLowers);
+  checkDepth({ record: { id } }, info.depth + 1, engine.config.options.maxLowers);
 }
 
 async function mountLayer(engine: Engine, { id, request }: Work<'layer.attach'>): Promise<string> {

@@ -100,7 +100,7 @@ const setupLayer = setup({
     isAbsent: ({ context }) => context.info === undefined,
     isMounted: ({ context }) => context.mounted,
     isApplied: ({ context }) => context.info?.record.state === 'applied',
-    needsMount: ({ context }) => (context.info?.lowers.length ?? 0) > 0,
+    needsMount: ({ context }) => (context.info?.depth ?? 0) > 0,
     hasOtherUses: ({ context }) => context.uses > 1,
     isRemoval: ({ context }) => context.request?.type === 'layer.remove',
   },

@@ -1,7 +1,8 @@
 /**
  * The layer actors of one opened home: root actors in a Map (children of one parent would cost a copy of its
- * children map each, 6 to 9 ms at 10,000 layers). An actor is made at the first request, and dropped as soon as
- * its layer is not mounted and nobody waits: what it knew is on disk. So there are about as many actors as mounts.
+ * children map each, 6 to 9 ms at 10,000 layers). An actor is made at the first request. When its
+ * layer is not mounted and nobody waits, it may rest for a while, since dockerd asks for the same few layers again
+ * and again; the longest resting are dropped, for what they know is on disk. So there are about as many actors as mounts.
  */
 
 import { createActor } from 'xstate';
@@ -17,6 +18,9 @@ import { Gate } from './gate.js';
 import { layerMachineOn } from './layer.logic.js';
 import type { ProvidedLayerMachine } from './layer.logic.js';
 import { Quarantine } from './quarantine.js';
+
+/** Actors that rest. Making one costs more than a small call, keeping one about 10 kB. */
+const MAX_RESTING = 128;
 
 interface Entry {
   readonly gate: Gate;
@@ -36,6 +40,8 @@ export class LayerRegistry {
   readonly #options: RegistryOptions;
   readonly #machine: ProvidedLayerMachine;
   readonly #entries = new Map<LayerId, Entry>();
+  /** Layers whose actor may be dropped, the longest resting first. */
+  readonly #resting = new Set<LayerId>();
   readonly #quarantine: Quarantine;
   /** Mounted layers whose actor is not made yet: found so at the opening, or left so by an actor that died. */
   readonly #mounted: Set<LayerId>;
@@ -52,6 +58,7 @@ export class LayerRegistry {
   /** `before` runs when it is this request's turn, ahead of the actor's work. */
   ask(id: LayerId, request: Unnumbered, signal?: AbortSignal): Promise<ReplyValue> {
     const entry = this.#entry(id);
+    this.#resting.delete(id);
     const turn = async () => {
       try {
         return await this.#mailbox(id, entry).ask(request);
@@ -59,14 +66,14 @@ export class LayerRegistry {
         this.#noteMount(id, entry);
       }
     };
-    return entry.gate.pass(turn, signal).finally(() => this.#passivate(id, entry));
+    return entry.gate.pass(turn, signal).finally(() => this.#rest(id, entry));
   }
 
   /** The state of each layer that is mounted or worked on, by its name in the machine; for reports. */
   *states(): Iterable<{ id: LayerId; state: string; uses: number; mounted: boolean }> {
     for (const [id, { actor }] of this.#entries) {
       const snapshot = actor?.getSnapshot();
-      if (!snapshot) continue;
+      if (!snapshot || this.#resting.has(id)) continue;
       const { uses, mounted } = snapshot.context;
       yield { id, state: String(snapshot.value), uses, mounted };
     }
@@ -111,7 +118,9 @@ export class LayerRegistry {
 
   #mailbox(id: LayerId, entry: Entry): Mailbox {
     this.#quarantine.check(id);
-    return entry.mailbox ?? this.#start(id, entry);
+    if (entry.mailbox && !this.#outdated(id, entry)) return entry.mailbox;
+    entry.actor?.stop();
+    return this.#start(id, entry);
   }
 
   #start(id: LayerId, entry: Entry): Mailbox {
@@ -140,10 +149,25 @@ export class LayerRegistry {
     else this.#mounted.delete(id);
   }
 
-  #passivate(id: LayerId, entry: Entry): void {
+  /** A layer that rests may be broken, or mended, by what happened to those it stands on. */
+  #outdated(id: LayerId, { actor }: Entry): boolean {
+    return (
+      !this.#mounted.has(id) && actor?.getSnapshot().context.broken !== this.#engine.store.broken().get(id)
+    );
+  }
+
+  #rest(id: LayerId, entry: Entry): void {
     if (!entry.gate.idle || this.#mounted.has(id) || this.#entries.get(id) !== entry) return;
+    if (!entry.actor || entry.actor.getSnapshot().matches('absent')) return this.#drop(id);
+    this.#resting.add(id);
+    const [longest] = this.#resting;
+    if (this.#resting.size > MAX_RESTING && longest !== undefined) this.#drop(longest);
+  }
+
+  #drop(id: LayerId): void {
+    this.#resting.delete(id);
+    this.#entries.get(id)?.actor?.stop();
     this.#entries.delete(id);
-    entry.actor?.stop();
   }
 }
 

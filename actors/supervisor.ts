@@ -99,6 +99,7 @@ export class Supervisor implements LayerService {
   }
 
   async settled(): Promise<void> {
+    if (!this.#actor.getSnapshot().matches('recovering')) return;
     await waitFor(this.#actor, (s) => !s.matches('recovering'));
   }
 
@@ -151,7 +152,7 @@ export class Supervisor implements LayerService {
   }
 
   async #call<T>(call: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#actor.getSnapshot().matches('recovering')) await this.settled();
+    await this.settled();
     const session = this.#opened();
     return session.calls.run(() => call(session));
   }

@@ -11,6 +11,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterProbe(env, exports);
   RegisterHost(env, exports);
   RegisterQuota(env, exports);
+  RegisterDisk(env, exports);
   RegisterTreeWriter(env, exports);
   RegisterTreeReader(env, exports);
   RegisterTreeCompare(env, exports);

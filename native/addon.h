@@ -10,6 +10,7 @@ void RegisterMount(Napi::Env env, Napi::Object exports);
 void RegisterProbe(Napi::Env env, Napi::Object exports);
 void RegisterHost(Napi::Env env, Napi::Object exports);
 void RegisterQuota(Napi::Env env, Napi::Object exports);
+void RegisterDisk(Napi::Env env, Napi::Object exports);
 void RegisterTreeWriter(Napi::Env env, Napi::Object exports);
 void RegisterTreeReader(Napi::Env env, Napi::Object exports);
 void RegisterTreeCompare(Napi::Env env, Napi::Object exports);

@@ -77,7 +77,9 @@ class Pool {
 Pool& PoolOf(Lane lane) {
   static Pool* mounts = new Pool(16);
   static Pool* files = new Pool(std::max(4u, std::thread::hardware_concurrency()));
-  return lane == Lane::kMount ? *mounts : *files;
+  static Pool* records = new Pool(16);
+  if (lane == Lane::kMount) return *mounts;
+  return lane == Lane::kFile ? *files : *records;
 }
 
 // A job under way: made and settled on the JavaScript thread, run on a worker.

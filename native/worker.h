@@ -38,7 +38,8 @@ class Job {
 
 enum class Lane {
   kMount,  // mount, umount, probes: may hang for long
-  kFile,   // trees, records, quotas
+  kFile,   // trees, quotas
+  kRecord, // small changes that wait for the journal: enough of them at once to share its commits
 };
 
 // Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled.

@@ -8,7 +8,8 @@ import type { LayerId } from './core/model.js';
 import type { Engine, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
-import type { HostAddon } from './host/addon.js';
+import type { DiskFunctions, HostAddon } from './host/addon.js';
+import { createDisk } from './host/disk.js';
 import { makeHome } from './host/home.js';
 import { lockHome } from './host/lock.js';
 import { createMounter } from './host/mounter.js';
@@ -23,7 +24,7 @@ import type { TreeWriterAddon } from './host/tree-writer.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
 
-type Addon = HostAddon & TreeReaderFunctions & TreeWriterAddon;
+type Addon = HostAddon & DiskFunctions & TreeReaderFunctions & TreeWriterAddon;
 
 /** Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. */
 export async function openEngine(config: HomeConfig, log: Logger): Promise<Engine> {
@@ -37,6 +38,7 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
     idMaps: config.idMaps,
     sync: config.options.sync,
     mounted,
+    disk: createDisk(addon),
     lock: async () => (await lockHome(addon, config.home)).release,
     syncfs: (path) => addon.syncfs(path),
     limit: (directory, bytes) => quota.limit(directory, bytes),

@@ -16,7 +16,7 @@ export interface LayerRecord {
   readonly kind: LayerKind;
   /** `created`: `diff` is empty, or holds what a container wrote. `applied`: a tar was unpacked, whole. */
   readonly state: 'created' | 'applied';
-  /** The 26 characters of A-Z2-7 that name this layer in `l/`, so that a lowerdir list stays short. */
+  /** The 26 characters of A-Z2-7 that name this layer in `l/`, so that a lowerdir list stays short; '': the store draws one. */
   readonly link: string;
   /** Bytes that ApplyDiff answered, as DiffSize counts them; null before. */
   readonly size: number | null;
@@ -57,6 +57,8 @@ export interface LayerInfo {
   readonly paths: LayerPaths;
   /** Absolute `diff` directories of the ancestors, uppermost first. */
   readonly lowers: readonly string[];
+  /** How many lowers, without putting their paths together. */
+  readonly depth: number;
   readonly committed: boolean;
 }
 

@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+import type { DiskChange } from '../core/disk.js';
 import { ThinlayerError } from '../core/errors.js';
 
 /** From dist/src/host/addon.js. `THINLAYER_ADDON` names another build of it: see test/run-sanitized.sh. */
@@ -57,6 +58,12 @@ export interface HostFunctions {
   setXattr(path: string, name: string, value: string): Promise<void>;
   /** Null if there is no such attribute. */
   getXattr(path: string, name: string): Promise<string | null>;
+}
+
+/** native/disk.cc: see `Disk` in core. */
+export interface DiskFunctions {
+  changeDisk(changes: readonly DiskChange[]): Promise<void>;
+  deleteTree(path: string): Promise<void>;
 }
 
 /** native/quota.cc. */

@@ -1,10 +1,10 @@
 /** What the parts of an open store share. */
 
+import type { Disk, Owner } from '../core/disk.js';
 import { toHostId } from '../core/model.js';
 import type { IdMaps } from '../core/model.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { SyncMode } from '../core/options.js';
-import type { Disk } from './disk.js';
 import type { LayerIndex } from './layer-index.js';
 import type { StoreLog } from './log.js';
 import type { HomePaths } from './paths.js';
@@ -25,11 +25,6 @@ export interface StoreContext {
   readonly limit: ((directory: string, bytes: number) => Promise<void>) | undefined;
   /** Set by close(): no change begins from then on. */
   closed: boolean;
-}
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** Null where a new directory has the right owner by itself. */
@@ -53,14 +48,4 @@ export function ownersFor(idMaps: IdMaps): Owners {
     );
   }
   return { root, directory: { uid: process.getuid?.() ?? 0, gid: root.gid } };
-}
-
-export async function makeDirectory(
-  disk: Disk,
-  path: string,
-  mode: number,
-  owner: Owner | null,
-): Promise<void> {
-  await disk.mkdir(path, mode);
-  if (owner) await disk.chown(path, owner.uid, owner.gid);
 }

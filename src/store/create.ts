@@ -1,15 +1,21 @@
 /** A new layer: all of its directories, files and its record, or nothing. */
 
+import { inverse } from '../core/disk.js';
+import type { Reversible } from '../core/disk.js';
 import type { LayerId, LayerInfo, LayerRecord } from '../core/model.js';
 import { admit } from './admit.js';
-import { makeDirectory } from './context.js';
 import type { StoreContext } from './context.js';
-import { allDone, ifPresent } from './disk.js';
-import { openDraft } from './draft.js';
+import { publishDraft, writeDraft } from './draft.js';
+import { make } from './make.js';
 import { layerFiles, linkPath, linkTarget, lowerText } from './paths.js';
 import { undone } from './publish.js';
 
-type Undo = () => Promise<void>;
+/** What one creation has done so far, in this order. */
+interface Progress {
+  /** The parent had no marker: this creation wrote it, or failed to. */
+  marked: LayerId | null;
+  readonly made: Reversible[];
+}
 
 /**
  * The parent is held, in the index, before anything is awaited: its removal and this creation cannot miss each other.
@@ -18,71 +24,68 @@ export async function createLayer(store: StoreContext, wanted: LayerRecord): Pro
   const { index } = store;
   const record = admit(index, wanted);
   index.holdParent(record);
-  const undo: Undo[] = [];
+  const progress: Progress = { marked: null, made: [] };
   try {
-    await makeFiles(store, record, undo);
+    if (record.parent !== null) await markParent(store, record.parent, progress);
+    await makeFiles(store, record, progress.made);
   } catch (error) {
     index.releaseParent(record);
-    for (const step of undo.reverse()) await undone(store, record, step());
+    await takeBack(store, record, progress);
     throw error;
   }
   return index.set(record, false);
 }
 
-async function makeFiles(store: StoreContext, record: LayerRecord, undo: Undo[]): Promise<void> {
+async function makeFiles(store: StoreContext, record: LayerRecord, made: Reversible[]): Promise<void> {
   const { paths, disk, owners, limit } = store;
-  const files = layerFiles(paths.home, record.id);
-  await disk.mkdir(files.root, 0o710);
-  undo.push(() => disk.rmdir(files.root));
-  if (owners.directory) await disk.chown(files.root, owners.directory.uid, owners.directory.gid);
+  const { root } = layerFiles(paths.home, record.id);
+  const rootDirectory = { do: 'mkdir', path: root, mode: 0o710, owner: owners.directory } as const;
+  if (record.quota === null) return make(disk, [rootDirectory, ...contents(store, record)], made);
+  await make(disk, [rootDirectory], made);
   // Before anything is below it: what is made from now on inherits the project of the quota.
-  if (record.quota !== null) await limit?.(files.root, record.quota);
-  const draft = await openDraft(disk, files.draft);
-  undo.push(() => draft.discard());
-  await allDone(contents(store, record, undo));
-  await draft.write(record, store.sync !== 'off');
-  await draft.publish(files.record);
+  await limit?.(root, record.quota);
+  await make(disk, contents(store, record), made);
 }
 
-/** Everything between the draft and the record: in any order, so all at once. */
-function contents(store: StoreContext, record: LayerRecord, undo: Undo[]): Promise<void>[] {
-  const { paths, disk, owners } = store;
+/** The draft first, still empty: until the record is there, it tells that this Create was not acknowledged. */
+function contents(store: StoreContext, record: LayerRecord): Reversible[] {
+  const { paths, owners } = store;
   const files = layerFiles(paths.home, record.id);
-  const directory = (path: string, mode: number) => {
-    undo.push(() => ifPresent(disk.rmdir(path)));
-    return makeDirectory(disk, path, mode, owners.root);
+  const directory = (path: string, mode: number): Reversible => {
+    return { do: 'mkdir', path, mode, owner: owners.root };
   };
-  const file = (path: string, text: string) => {
-    undo.push(() => ifPresent(disk.unlink(path)));
-    return disk.writeFile(path, text, 0o644);
+  const file = (path: string, text: string): Reversible => {
+    return { do: 'write', path, text, mode: 0o644, sync: false };
   };
-  const made = [directory(files.diff, 0o755), file(files.link, record.link), makeLink(store, record, undo)];
-  if (record.parent === null) return made;
   const links = store.index.ancestors(record).map((ancestor) => ancestor.link);
   return [
-    ...made,
-    directory(files.work, 0o700),
-    file(files.lower, lowerText(links)),
-    markParent(store, record.parent, undo),
+    file(files.draft, ''),
+    directory(files.diff, 0o755),
+    file(files.link, record.link),
+    { do: 'symlink', target: linkTarget(record.id), path: linkPath(paths.home, record.link) },
+    ...(record.parent === null ? [] : [directory(files.work, 0o700), file(files.lower, lowerText(links))]),
+    writeDraft(store, files.draft, record),
+    publishDraft(files.draft, files.record),
   ];
 }
 
-/** Undone only if it was made: else it is another layer's. */
-async function makeLink({ paths, disk }: StoreContext, record: LayerRecord, undo: Undo[]): Promise<void> {
-  const path = linkPath(paths.home, record.link);
-  await disk.symlink(linkTarget(record.id), path);
-  undo.push(() => disk.unlink(path));
-}
-
 /** The marker has turns of its own: children of one parent are made at the same time. */
-function markParent(store: StoreContext, parent: LayerId, undo: Undo[]): Promise<void> {
+function markParent(store: StoreContext, parent: LayerId, progress: Progress): Promise<void> {
   const { paths, disk, index, turns } = store;
   return turns.take(`committed:${parent}`, async () => {
     if (index.committed(parent)) return;
-    undo.push(() => unmarkParent(store, parent));
-    await disk.writeFile(layerFiles(paths.home, parent).committed, '', 0o600);
+    progress.marked = parent;
+    const path = layerFiles(paths.home, parent).committed;
+    await disk.change([{ do: 'write', path, text: '', mode: 0o600, sync: false }]);
     index.setCommitted(parent, true);
   });
+}
+
+async function takeBack(store: StoreContext, record: LayerRecord, { marked, made }: Progress): Promise<void> {
+  for (const change of [...made].reverse()) {
+    await undone(store, record, store.disk.change([inverse(change)]));
+  }
+  if (marked !== null) await undone(store, record, unmarkParent(store, marked));
 }
 
 /** For a child that was not made after all. The marker outlives a child that was, as with overlay2. */
@@ -90,6 +93,6 @@ function unmarkParent({ paths, disk, index, turns }: StoreContext, parent: Layer
   return turns.take(`committed:${parent}`, async () => {
     if (index.hasChildren(parent)) return;
     index.setCommitted(parent, false);
-    await ifPresent(disk.unlink(layerFiles(paths.home, parent).committed));
+    await disk.change([{ do: 'unlink', path: layerFiles(paths.home, parent).committed }]);
   });
 }

@@ -35,8 +35,11 @@ export class LayerIndex {
     return {
       ...entry,
       paths: layerPaths(home, entry.record.id),
+      get depth() {
+        return ancestors().length;
+      },
       get lowers() {
-        return ancestors().map((ancestor) => layerPaths(home, ancestor.id).diff);
+        return ancestors().map(({ id }) => layerPaths(home, id).diff);
       },
     };
   }

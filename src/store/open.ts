@@ -2,16 +2,15 @@
 
 import { chmod, chown, mkdir } from 'node:fs/promises';
 
+import type { Disk, Owner } from '../core/disk.js';
 import { fromErrno } from '../core/errno.js';
 import type { IdMaps, LayerId } from '../core/model.js';
 import type { SyncMode } from '../core/options.js';
 import type { LayerStore } from '../core/ports.js';
 import { change } from './change.js';
 import { ownersFor } from './context.js';
-import type { Owner, StoreContext } from './context.js';
+import type { StoreContext } from './context.js';
 import { createLayer } from './create.js';
-import { nodeDisk } from './disk.js';
-import type { Disk } from './disk.js';
 import { LayerIndex } from './layer-index.js';
 import type { StoreLog } from './log.js';
 import { homePaths } from './paths.js';
@@ -39,7 +38,7 @@ export interface StoreOptions {
   readonly log: StoreLog;
   /** Sets a project quota on a new layer's directory while it is empty. Without it `quota` is only kept in the record. */
   readonly limit?: (directory: string, bytes: number) => Promise<void>;
-  readonly disk?: Disk;
+  readonly disk: Disk;
 }
 
 export interface OpenedStore extends LayerStore {
@@ -70,12 +69,11 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
 
 function contextOf(options: StoreOptions): StoreContext {
   const paths = homePaths(options.home);
-  const disk = options.disk ?? nodeDisk;
   return {
     paths,
-    disk,
+    disk: options.disk,
     index: new LayerIndex(options.home),
-    trash: new Trash(disk, paths.trash, options.log),
+    trash: new Trash(options.disk, paths.trash, options.log),
     turns: new Turns(),
     log: options.log,
     sync: options.sync,

@@ -26,7 +26,7 @@
  * which is Docker's own arithmetic, and with the 127 colons between them still 385 bytes below the page.
  */
 
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 
 import type { LayerId, LayerPaths } from '../core/model.js';
@@ -76,7 +76,7 @@ export function homePaths(home: string): HomePaths {
 }
 
 export function layerPaths(home: string, id: LayerId): LayerPaths {
-  const root = join(home, id);
+  const root = `${home}/${id}`;
   return { root, diff: `${root}/diff`, work: `${root}/work`, merged: `${root}/merged` };
 }
 
@@ -98,9 +98,18 @@ export function isLink(text: string): boolean {
   return LINK.test(text);
 }
 
+/** Drawn for many links at once: a draw costs as much as the file operations of a layer's creation. */
+const random = Buffer.alloc(LINK_LENGTH * 64);
+let drawn = random.length;
+
 /** 130 random bits: nobody else has it. */
 export function newLink(): string {
-  return Array.from(randomBytes(LINK_LENGTH), (byte) => BASE32[byte & 31]).join('');
+  if (drawn === random.length) {
+    randomFillSync(random);
+    drawn = 0;
+  }
+  const bytes = random.subarray(drawn, (drawn += LINK_LENGTH));
+  return Array.from(bytes, (byte) => BASE32[byte & 31]).join('');
 }
 
 export function linkPath(home: string, link: string): string {

@@ -4,7 +4,7 @@ import { fromErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerRecord } from '../core/model.js';
 import type { StoreContext } from './context.js';
-import { openDraft } from './draft.js';
+import { publishDraft, writeDraft } from './draft.js';
 import { layerFiles } from './paths.js';
 
 /** Replaces a record. After a failure the old one stands. */
@@ -13,13 +13,11 @@ export async function updateRecord(store: StoreContext, record: LayerRecord): Pr
   const old = index.need(record.id, 'update');
   checkSameLayer(old, record);
   const files = layerFiles(paths.home, record.id);
-  const draft = await openDraft(disk, files.draft);
+  await syncContents(store, old, record);
   try {
-    await syncContents(store, old, record);
-    await draft.write(record, store.sync !== 'off');
-    await draft.publish(files.record);
+    await disk.change([writeDraft(store, files.draft, record), publishDraft(files.draft, files.record)]);
   } catch (error) {
-    await undone(store, record, draft.discard());
+    await undone(store, record, disk.change([{ do: 'unlink', path: files.draft }]));
     throw error;
   }
   index.set(record, index.committed(record.id));

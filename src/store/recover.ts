@@ -1,10 +1,10 @@
 /** Carries out what the planner found, and fills the index. A mend that fails breaks that one layer. */
 
-import { fromErrno, isErrno } from '../core/errno.js';
-import type { LayerId } from '../core/model.js';
-import { makeDirectory } from './context.js';
+import { fromErrno } from '../core/errno.js';
+import type { DiskChange } from '../core/disk.js';
+import type { LayerId, LayerRecord } from '../core/model.js';
 import type { StoreContext } from './context.js';
-import { ifPresent } from './disk.js';
+import { publishDraft } from './draft.js';
 import { layerFiles, linkPath, linkTarget, lowerText } from './paths.js';
 import type { Mend } from './mends.js';
 import type { PlannedLayer, RecoveryPlan } from './plan.js';
@@ -18,14 +18,16 @@ export async function recover(store: StoreContext, plan: RecoveryPlan): Promise<
     index.holdParent(record);
   }
   for (const id of plan.halfMade)
-    await quietly(store, id, () => toTrash(store, layerFiles(store.paths.home, id).root, id));
+    await quietly(store, id, () => store.trash.throwAway(layerFiles(store.paths.home, id).root, id));
   for (const layer of plan.layers) if (layer.mends.length > 0) await mendLayer(store, layer);
   index.assess();
 }
 
 export async function dropOrphanLinks(store: StoreContext, links: readonly string[]): Promise<void> {
   for (const link of links)
-    await quietly(store, undefined, () => store.disk.unlink(linkPath(store.paths.home, link)));
+    await quietly(store, undefined, () =>
+      store.disk.change([{ do: 'unlink', path: linkPath(store.paths.home, link) }]),
+    );
 }
 
 async function mendLayer(store: StoreContext, layer: PlannedLayer): Promise<void> {
@@ -43,21 +45,20 @@ async function carryOut(store: StoreContext, { record }: PlannedLayer, mend: Men
   const files = layerFiles(paths.home, record.id);
   switch (mend.do) {
     case 'promote draft':
-      return disk.rename(files.draft, files.record);
+      return disk.change([publishDraft(files.draft, files.record)]);
     case 'finish commit':
       return finishCommit(store, record.id, mend.swap);
     case 'drop':
-      if (mend.name === 'staging') return toTrash(store, files.staging, record.id);
-      return ifPresent(disk.unlink(`${files.root}/${mend.name}`));
+      if (mend.name === 'staging') return store.trash.throwAway(files.staging, record.id);
+      return disk.change([{ do: 'unlink', path: `${files.root}/${mend.name}` }]);
     case 'make work':
-      return makeDirectory(disk, files.work, 0o700, owners.root);
+      return disk.change([{ do: 'mkdir', path: files.work, mode: 0o700, owner: owners.root }]);
     case 'remove merged':
-      return quietly(store, record.id, () => disk.rmdir(files.merged));
+      return quietly(store, record.id, () => disk.change([{ do: 'rmdir', path: files.merged }]));
     case 'write':
       return writeDerived(store, files[mend.name], textOf(store, record.id, mend.name));
     case 'relink':
-      if (mend.stale) await disk.unlink(linkPath(paths.home, record.link));
-      return disk.symlink(linkTarget(record.id), linkPath(paths.home, record.link));
+      return relink(store, record, mend.stale);
   }
 }
 
@@ -65,10 +66,16 @@ async function carryOut(store: StoreContext, { record }: PlannedLayer, mend: Men
 async function finishCommit(store: StoreContext, id: LayerId, swap: boolean): Promise<void> {
   const files = layerFiles(store.paths.home, id);
   if (swap) {
-    await toTrash(store, files.diff, id);
-    await store.disk.rename(files.staging, files.diff);
+    await store.trash.throwAway(files.diff, id);
+    await store.disk.change([{ do: 'rename', from: files.staging, to: files.diff }]);
   }
-  await store.disk.rename(files.staged, files.record);
+  await store.disk.change([publishDraft(files.staged, files.record)]);
+}
+
+function relink({ disk, paths }: StoreContext, record: LayerRecord, stale: boolean): Promise<void> {
+  const path = linkPath(paths.home, record.link);
+  const made: DiskChange = { do: 'symlink', target: linkTarget(record.id), path };
+  return disk.change(stale ? [{ do: 'unlink', path }, made] : [made]);
 }
 
 function textOf({ index }: StoreContext, id: LayerId, name: 'link' | 'lower' | 'committed'): string {
@@ -79,17 +86,12 @@ function textOf({ index }: StoreContext, id: LayerId, name: 'link' | 'lower' | '
 
 /** `lower` of a base layer is no file at all. */
 async function writeDerived({ disk }: StoreContext, path: string, text: string): Promise<void> {
-  if (text === '' && path.endsWith('/lower')) return ifPresent(disk.unlink(path));
-  await disk.writeFile(`${path}.tmp`, text, path.endsWith('/committed') ? 0o600 : 0o644);
-  await disk.rename(`${path}.tmp`, path);
-}
-
-async function toTrash({ trash }: StoreContext, path: string, id: LayerId): Promise<void> {
-  try {
-    trash.drop(await trash.take(path, id));
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
+  if (text === '' && path.endsWith('/lower')) return disk.change([{ do: 'unlink', path }]);
+  const mode = path.endsWith('/committed') ? 0o600 : 0o644;
+  await disk.change([
+    { do: 'write', path: `${path}.tmp`, text, mode, sync: false },
+    { do: 'rename', from: `${path}.tmp`, to: path },
+  ]);
 }
 
 /** For cleaning up, which no layer needs: a failure is told, and tried again at the next start. */

@@ -1,12 +1,16 @@
 /** One layer read again, after somebody mended it on disk. */
 
+import { lstat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+
+import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerInfo } from '../core/model.js';
 import type { StoreContext } from './context.js';
 import { layerPaths } from './paths.js';
 import { planRecovery } from './plan.js';
 import { recover } from './recover.js';
-import { exists, isMounted } from './remove.js';
+
 import { scanLayer, scanLinks } from './scan.js';
 
 /** Undefined if it has no directory any more. Rejects with `data_loss`, and the reason, if it is still broken. */
@@ -27,4 +31,24 @@ export async function reloadLayer(store: StoreContext, id: LayerId): Promise<Lay
     });
   }
   return index.get(id);
+}
+
+/** Whether `merged` is on another file system than the layer's directory: overlayfs has a device number of its own. */
+async function isMounted({ paths }: StoreContext, id: LayerId): Promise<boolean> {
+  const { root, merged } = layerPaths(paths.home, id);
+  const [above, below] = await Promise.all([statOf(root), statOf(merged)]);
+  return above !== undefined && below !== undefined && above.dev !== below.dev;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await statOf(path)) !== undefined;
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }

@@ -1,13 +1,9 @@
 /** Removal of a layer: one rename, the rest is cleaning up. */
 
-import { lstat } from 'node:fs/promises';
-import type { Stats } from 'node:fs';
-
 import { ThinlayerError } from '../core/errors.js';
 import { fromErrno, isErrno } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { StoreContext } from './context.js';
-import { ifPresent } from './disk.js';
 import { layerPaths, linkedLayer, linkPath } from './paths.js';
 import { scanLinks } from './scan.js';
 
@@ -27,12 +23,11 @@ export async function removeLayer(store: StoreContext, id: LayerId): Promise<voi
   const link = index.record(id)?.link;
   const putBack = index.takeOut(id);
   try {
-    const { root } = layerPaths(paths.home, id);
-    await refuseMounted(store, id);
-    if (await exists(root)) trash.drop(await trash.take(root, id));
+    const { root, merged } = layerPaths(paths.home, id);
+    await trash.throwAway(root, id, [{ do: 'expect unmounted', path: merged }]);
   } catch (error) {
     putBack();
-    throw error;
+    throw isErrno(error, 'EBUSY') ? stillMounted(store, id) : error;
   }
   await dropLinks(store, id, link);
 }
@@ -42,7 +37,7 @@ async function dropLinks(store: StoreContext, layer: LayerId, link: string | und
   const { disk, paths, log } = store;
   try {
     const links = link === undefined ? await linksTo(store, layer) : [link];
-    for (const name of links) await ifPresent(disk.unlink(linkPath(paths.home, name)));
+    await disk.change(links.map((name) => ({ do: 'unlink', path: linkPath(paths.home, name) })));
   } catch (error) {
     const failure = fromErrno(error, { op: 'remove', layer });
     log.warn({ err: failure, layer }, `${failure.message}; the next start drops that link`);
@@ -55,28 +50,7 @@ async function linksTo({ paths }: StoreContext, layer: LayerId): Promise<string[
   return [...links].filter(([, target]) => linkedLayer(target) === layer).map(([link]) => link);
 }
 
-async function refuseMounted(store: StoreContext, id: LayerId): Promise<void> {
-  if (!(await isMounted(store, id))) return;
-  const message = `layer ${id} is still mounted on ${layerPaths(store.paths.home, id).merged}; detach it first`;
-  throw new ThinlayerError('failed_precondition', message, { op: 'remove', layer: id });
-}
-
-/** Whether `merged` is on another file system than the layer's directory: overlayfs has a device number of its own. */
-export async function isMounted({ paths }: StoreContext, id: LayerId): Promise<boolean> {
-  const { root, merged } = layerPaths(paths.home, id);
-  const [above, below] = await Promise.all([statOf(root), statOf(merged)]);
-  return above !== undefined && below !== undefined && above.dev !== below.dev;
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return (await statOf(path)) !== undefined;
-}
-
-async function statOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+function stillMounted({ paths }: StoreContext, id: LayerId): ThinlayerError {
+  const message = `layer ${id} is still mounted on ${layerPaths(paths.home, id).merged}; detach it first`;
+  return new ThinlayerError('failed_precondition', message, { op: 'remove', layer: id });
 }

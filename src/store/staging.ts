@@ -1,15 +1,15 @@
 /** Unpacking beside a layer's `diff`, and the exchange of the two. */
 
+import { inverse } from '../core/disk.js';
+import type { Reversible } from '../core/disk.js';
 import { ThinlayerError } from '../core/errors.js';
-import { isErrno } from '../core/errno.js';
 import type { LayerId, LayerRecord } from '../core/model.js';
 import type { Staging } from '../core/ports.js';
 import { change } from './change.js';
-import { makeDirectory } from './context.js';
 import type { StoreContext } from './context.js';
-import { openDraft } from './draft.js';
+import { make } from './make.js';
+import { publishDraft, writeDraft } from './draft.js';
 import { layerFiles } from './paths.js';
-import type { LayerFiles } from './paths.js';
 import { checkSameLayer, syncContents, undone } from './publish.js';
 
 export class Stagings {
@@ -27,7 +27,7 @@ export class Stagings {
     index.need(id, 'stage');
     const path = layerFiles(paths.home, id).staging;
     await this.#discard(id);
-    await makeDirectory(disk, path, 0o755, owners.root);
+    await disk.change([{ do: 'mkdir', path, mode: 0o755, owner: owners.root }]);
     const staging: Staging = {
       path,
       commit: (record) => change(this.#store, 'commit', id, () => this.#commit(id, staging, record)),
@@ -48,11 +48,7 @@ export class Stagings {
   async #discard(id: LayerId): Promise<void> {
     const { paths, trash } = this.#store;
     this.#open.delete(id);
-    try {
-      trash.drop(await trash.take(layerFiles(paths.home, id).staging, id));
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
-    }
+    await trash.throwAway(layerFiles(paths.home, id).staging, id);
   }
 
   async #commit(id: LayerId, staging: Staging, record: LayerRecord): Promise<void> {
@@ -87,19 +83,20 @@ async function commitStaging(store: StoreContext, record: LayerRecord): Promise<
   checkSameLayer(old, record);
   await syncContents(store, old, record);
   const files = layerFiles(paths.home, record.id);
-  const draft = await openDraft(disk, files.staged);
-  let replaced: string | undefined;
-  let swapped = false;
+  const renames = [
+    { do: 'rename', from: files.staging, to: files.diff },
+    publishDraft(files.staged, files.record),
+  ] as const;
+  const made: Reversible[] = [];
+  let replaced: string;
   try {
-    await draft.write(record, store.sync !== 'off');
+    await make(disk, [writeDraft(store, files.staged, record)], made);
     replaced = await trash.take(files.diff, record.id);
-    await disk.rename(files.staging, files.diff);
-    swapped = true;
-    await draft.publish(files.record);
+    made.push({ do: 'rename', from: files.diff, to: replaced });
+    await make(disk, renames, made);
   } catch (error) {
     // The redo log goes last: whoever dies in between, or cannot go back, is carried forward by the next start.
-    const undo = swapBack(store, files, swapped, replaced).then(() => draft.discard());
-    if (!(await undone(store, record, undo))) {
+    if (!(await undone(store, record, disk.change(made.reverse().map(inverse))))) {
       index.setFault(record.id, 'a failed commit could not be undone; repair the layer');
       index.assess();
     }
@@ -107,14 +104,4 @@ async function commitStaging(store: StoreContext, record: LayerRecord): Promise<
   }
   index.set(record, index.committed(record.id));
   trash.drop(replaced);
-}
-
-async function swapBack(
-  { disk }: StoreContext,
-  files: LayerFiles,
-  swapped: boolean,
-  replaced: string | undefined,
-): Promise<void> {
-  if (swapped) await disk.rename(files.diff, files.staging);
-  if (replaced !== undefined) await disk.rename(replaced, files.diff);
 }

@@ -2,18 +2,22 @@
 
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 
+import type { Disk, DiskChange } from '../core/disk.js';
 import { fromErrno, isErrno } from '../core/errno.js';
-import { deleteTree } from './delete-tree.js';
-import type { Disk } from './disk.js';
 import type { StoreLog } from './log.js';
+
+const RUN = randomBytes(6).toString('hex');
+
+type Expectation = Extract<DiskChange, { do: 'expect unmounted' }>;
 
 export class Trash {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #log: StoreLog;
   readonly #waiting: string[] = [];
+  #taken = 0;
   #running: Promise<void> = Promise.resolve();
   #busy = false;
 
@@ -23,18 +27,31 @@ export class Trash {
     this.#log = log;
   }
 
-  /** Moves `path` into the trash and answers where it is now; `drop` that later. ENOENT if there is no `path`. */
-  async take(path: string, name: string): Promise<string> {
+  /**
+   * Moves `path` into the trash and answers where it is now; `drop` that later. ENOENT if there is no `path`. `first` is
+   * what has to be true.
+   */
+  async take(path: string, name: string, first: readonly Expectation[] = []): Promise<string> {
     const taken = this.#place(name);
+    const changes = [...first, { do: 'rename', from: path, to: taken }] as const;
     try {
-      await this.#disk.rename(path, taken);
+      await this.#disk.change(changes);
     } catch (error) {
       if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
       // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
       await this.idle();
-      await this.#disk.rename(path, taken);
+      await this.#disk.change(changes);
     }
     return taken;
+  }
+
+  /** `take` and `drop`; that there is no `path` is a success. */
+  async throwAway(path: string, name: string, first: readonly Expectation[] = []): Promise<void> {
+    try {
+      this.drop(await this.take(path, name, first));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
   }
 
   /** Deletes what `take` moved, in the background. */
@@ -63,20 +80,17 @@ export class Trash {
   }
 
   async #delete(path: string): Promise<void> {
-    const deeper = () => {
-      const place = this.#place(basename(path).slice(0, 128));
-      this.#waiting.push(place);
-      return place;
-    };
     try {
-      await deleteTree(path, deeper);
+      await this.#disk.removeTree(path);
     } catch (error) {
       const failure = fromErrno(error, { op: 'delete', path });
       this.#log.error({ err: failure, path }, `${failure.message}; it stays there until the next start`);
     }
   }
 
+  /** Named by nobody before, neither in this run nor in the one whose trash is still being deleted. */
   #place(name: string): string {
-    return join(this.#directory, `${name}.${randomBytes(6).toString('hex')}`);
+    this.#taken += 1;
+    return join(this.#directory, `${name}.${RUN}.${this.#taken}`);
   }
 }

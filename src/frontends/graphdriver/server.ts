@@ -37,13 +37,10 @@ async function serve(
 ): Promise<void> {
   const start = performance.now();
   const method = (request.url ?? '').slice(1).split('?', 1)[0] ?? '';
-  const gone = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort();
-  });
+  const caller = new Caller(response);
   let error: ThinlayerError | undefined;
   try {
-    await answer(options, method, request, response, gone.signal);
+    await answer(options, method, request, response, caller);
   } catch (failure) {
     error = asThinlayerError(failure, { op: method });
     answerError(response, error);
@@ -63,19 +60,39 @@ async function answer(
   method: string,
   request: IncomingMessage,
   response: ServerResponse,
-  signal: AbortSignal,
+  caller: Caller,
 ): Promise<void> {
   if (request.method !== 'POST') throw unknownCall(`${request.method ?? ''} ${method}`);
   if (method === 'GraphDriver.ApplyDiff') {
     const query = new URLSearchParams((request.url ?? '').split('?')[1] ?? '');
-    return answerJson(response, 200, await applyDiff(options.service, query, request, { signal }));
+    return answerJson(response, 200, await applyDiff(options.service, query, request, caller));
   }
   const call = Object.hasOwn(CALLS, method) ? CALLS[method] : undefined;
   if (!call && method !== 'GraphDriver.Diff') throw unknownCall(method);
   const body = await readBody(request);
   const fields = WITHOUT_FIELDS.has(method) ? {} : parseBody(body);
-  if (!call) return diff(options.service, fields, response, { signal });
-  answerJson(response, 200, await call(options, fields, { signal }));
+  if (!call) return diff(options.service, fields, response, caller);
+  answerJson(response, 200, await call(options, fields, caller));
+}
+
+/** Whether the caller still waits. The signal is made when somebody asks for it: most calls are over in less time than that takes. */
+class Caller {
+  #gone = false;
+  #controller: AbortController | undefined;
+
+  constructor(response: ServerResponse) {
+    response.once('close', () => {
+      if (response.writableFinished) return;
+      this.#gone = true;
+      this.#controller?.abort();
+    });
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#gone) this.#controller.abort();
+    return this.#controller.signal;
+  }
 }
 
 /** By events: an async iterator would cost a small call a fifth of its time. */

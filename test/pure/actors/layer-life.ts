@@ -41,6 +41,7 @@ export function infoOf(record: Partial<LayerRecord> = {}, lowers = ['/home/paren
     },
     paths: { root, diff: `${root}/diff`, work: `${root}/work`, merged: `${root}/merged` },
     lowers,
+    depth: lowers.length,
     committed: false,
   };
 }

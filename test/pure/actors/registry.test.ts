@@ -26,6 +26,7 @@ function registryOn(engine: FakeEngine) {
   const detach = (layer: LayerId) => registry.ask(layer, { type: 'layer.detach' });
   return {
     registry,
+    feed,
     deaths,
     clock,
     create,
@@ -50,7 +51,7 @@ async function withMountedB() {
   return made;
 }
 
-test('an actor is there while its layer is mounted or works, and not longer', async () => {
+test('a layer is reported while it is mounted or worked on, and not longer', async () => {
   const { registry, create, attach, detach } = registryOn(fakeEngine());
   const states = () => [...registry.states()];
   const creating = create(A);
@@ -64,6 +65,31 @@ test('an actor is there while its layer is mounted or works, and not longer', as
   assert.deepEqual(registry.mountedLayers(), [B]);
   await detach(B);
   assert.deepEqual(states(), []);
+});
+
+test('an actor rests between requests, until many others have come to rest after it', async () => {
+  const { feed, create, detach } = registryOn(fakeEngine());
+  const seen: string[] = [];
+  feed.read(({ actor, event }) => seen.push(`${actor} ${event}`));
+  const starts = () => seen.filter((line) => line === 'a xstate.init').length;
+  await create(A);
+  await detach(A);
+  assert.equal(starts(), 1);
+  for (let i = 0; i < 128; i++) await create(id(`other${i}`));
+  assert.equal(seen.filter((line) => line === 'a xstate.stop').length, 1);
+  await detach(A);
+  assert.equal(starts(), 2);
+});
+
+test('a resting actor does not forget that its layer broke, or was mended, meanwhile', async () => {
+  const engine = fakeEngine();
+  const { create, attach } = registryOn(engine);
+  await create(A);
+  await create(B, A);
+  engine.store.breakLayer(A, 'gone');
+  await assert.rejects(attach(B), { code: 'data_loss' });
+  await engine.store.reload(A);
+  assert.equal(await attach(B), '/home/b/merged');
 });
 
 test('a refused request leaves no actor behind', async () => {

@@ -21,6 +21,7 @@ function layer(committed: boolean, mountLabel: string | null = null): LayerInfo 
     },
     paths: { root: '/h/a', diff: '/h/a/diff', work: '/h/a/work', merged: '/h/a/merged' },
     lowers: ['/h/b/diff'],
+    depth: 1,
     committed,
   };
 }

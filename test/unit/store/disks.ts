@@ -1,7 +1,11 @@
-/** Disks for the store that fail, or are watched, before each of their steps. */
+/** Disks for the store: the real one, and such that fail, or are watched, before each of their steps. */
 
-import type { Disk } from '../../../src/store/disk.js';
-import { nodeDisk } from '../../../src/store/disk.js';
+import type { Disk, DiskChange } from '../../../src/core/disk.js';
+import { loadAddon } from '../../../src/host/addon.js';
+import type { DiskFunctions } from '../../../src/host/addon.js';
+import { createDisk } from '../../../src/host/disk.js';
+
+export const realDisk = createDisk(loadAddon<DiskFunctions>());
 
 /** A step of `watchedDisk` as told: `rename /home/a/staging /home/a/diff`. */
 export type Watch = (step: string) => void;
@@ -9,62 +13,41 @@ export type Watch = (step: string) => void;
 /** Calls `before` with each step that is about to be made. If that throws, the step fails with it, a write half done. */
 export function watchedDisk(before: Watch): Disk {
   return {
-    async mkdir(path, mode) {
-      before(`mkdir ${path}`);
-      await nodeDisk.mkdir(path, mode);
+    async change(changes) {
+      for (const [done, change] of changes.entries()) {
+        try {
+          await step(change, before);
+        } catch (error) {
+          throw Object.assign(error as Error, { done });
+        }
+      }
     },
-    async chown(path, uid, gid) {
-      before(`chown ${path}`);
-      await nodeDisk.chown(path, uid, gid);
-    },
-    async symlink(target, path) {
-      before(`symlink ${target} ${path}`);
-      await nodeDisk.symlink(target, path);
-    },
-    async writeFile(path, text, mode) {
-      await halfDone(before, `write ${path}`, () =>
-        nodeDisk.writeFile(path, text.slice(0, text.length / 2), mode),
-      );
-      await nodeDisk.writeFile(path, text, mode);
-    },
-    async create(path, mode) {
-      before(`create ${path}`);
-      const file = await nodeDisk.create(path, mode);
-      return {
-        async write(text) {
-          const half = text.slice(0, text.length / 2);
-          await halfDone(before, `write ${path}`, () => file.write(half));
-          await file.write(text);
-        },
-        async sync() {
-          before(`sync ${path}`);
-          await file.sync();
-        },
-        close: () => file.close(),
-      };
-    },
-    async rename(from, to) {
-      before(`rename ${from} ${to}`);
-      await nodeDisk.rename(from, to);
-    },
-    async unlink(path) {
-      before(`unlink ${path}`);
-      await nodeDisk.unlink(path);
-    },
-    async rmdir(path) {
-      before(`rmdir ${path}`);
-      await nodeDisk.rmdir(path);
-    },
+    removeTree: (path) => realDisk.removeTree(path),
   };
 }
 
-async function halfDone(before: Watch, step: string, half: () => Promise<void>): Promise<void> {
+async function step(change: DiskChange, before: Watch): Promise<void> {
+  if (change.do !== 'write') {
+    before(nameOf(change));
+    return realDisk.change([change]);
+  }
+  const half = change.text.slice(0, change.text.length / 2);
   try {
-    before(step);
+    before(nameOf(change));
   } catch (error) {
-    await half();
+    await realDisk.change([{ ...change, text: half }]);
     throw error;
   }
+  await realDisk.change([{ ...change, sync: false }]);
+  if (!change.sync) return;
+  before(`sync ${change.path}`);
+  await realDisk.change([change]);
+}
+
+function nameOf(change: DiskChange): string {
+  if (change.do === 'rename') return `rename ${change.from} ${change.to}`;
+  if (change.do === 'symlink') return `symlink ${change.target} ${change.path}`;
+  return `${change.do} ${change.path}`;
 }
 
 /** Fails its `failing`-th step from `arm` on with `code`, and no other. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { StoreHarness } from '../../conformance/layer-store.js';
 import type { OpenedStore, StoreOptions } from '../../../src/store/open.js';
 import { openStore } from '../../../src/store/open.js';
+import { realDisk } from './disks.js';
 
 export interface LoggedStore {
   readonly store: OpenedStore;
@@ -39,6 +40,7 @@ export async function openLogged(home: string, options: Partial<StoreOptions> = 
     sync: 'off',
     mounted: new Set(),
     lock: async () => async () => undefined,
+    disk: realDisk,
     syncfs: async () => undefined,
     log: { info: () => undefined, warn: complain, error: complain },
     ...options,

@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { deleteTree } from '../../../src/store/delete-tree.js';
-import { nodeDisk } from '../../../src/store/disk.js';
-import { Trash } from '../../../src/store/trash.js';
+import { loadAddon } from '../../src/host/addon.js';
+import type { DiskFunctions } from '../../src/host/addon.js';
+
+const { deleteTree } = loadAddon<DiskFunctions>();
 
 function inDirectory(body: (directory: string) => Promise<void>): () => Promise<void> {
   return async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'store-delete-'));
+    const directory = await mkdtemp(join(tmpdir(), 'delete-tree-'));
     try {
       await body(directory);
     } finally {
@@ -19,8 +20,6 @@ function inDirectory(body: (directory: string) => Promise<void>): () => Promise<
     }
   };
 }
-
-const notHoisted = () => assert.fail('nothing is that deep');
 
 test(
   'links are deleted, not followed',
@@ -32,7 +31,7 @@ test(
     await symlink(outside, join(tree, 'to-directory'));
     await symlink(join(outside, 'file'), join(tree, 'sub/to-file'));
     await link(join(outside, 'file'), join(tree, 'sub/hard'));
-    await deleteTree(tree, notHoisted);
+    await deleteTree(tree);
     assert.deepEqual(await readdir(directory), ['outside']);
     assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'kept');
   }),
@@ -43,9 +42,9 @@ test(
   inDirectory(async (directory) => {
     await mkdir(join(directory, 'real'));
     await symlink('real', join(directory, 'link'));
-    await assert.rejects(deleteTree(join(directory, 'link'), notHoisted));
+    await assert.rejects(deleteTree(join(directory, 'link')));
     assert.ok((await lstat(join(directory, 'real'))).isDirectory());
-    await deleteTree(join(directory, 'missing'), notHoisted);
+    await deleteTree(join(directory, 'missing'));
   }),
 );
 
@@ -57,7 +56,7 @@ test(
     await writeFile(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff, 0xfe, 0x0a])]), '');
     await mkdir(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xe9])]));
     for (let i = 0; i < 300; i += 1) await writeFile(join(tree, `file${i}`), '');
-    await deleteTree(tree, notHoisted);
+    await deleteTree(tree);
     assert.deepEqual(await readdir(directory), []);
   }),
 );
@@ -73,17 +72,45 @@ test(
         cwd: directory,
       },
     );
-    const complaints: string[] = [];
-    const complain = (_: unknown, message: string) => void complaints.push(message);
-    await mkdir(join(directory, 'trash'));
-    const trash = new Trash(nodeDisk, join(directory, 'trash'), {
-      info: complain,
-      warn: complain,
-      error: complain,
-    });
-    trash.drop(await trash.take(join(directory, 'tree'), 'tree'));
-    await trash.idle();
-    assert.deepEqual(complaints, []);
-    assert.deepEqual(await readdir(join(directory, 'trash')), []);
+    await deleteTree(join(directory, 'tree'));
+    assert.deepEqual(await readdir(directory), []);
+  }),
+);
+
+test(
+  'a mount below is neither entered nor removed, and the rest is deleted',
+  inDirectory(async (directory) => {
+    const mounted = join(directory, 'tree/sub/mounted');
+    await mkdir(mounted, { recursive: true });
+    await writeFile(join(directory, 'tree/sub/file'), '');
+    execFileSync('mount', ['-t', 'tmpfs', 'none', mounted]);
+    try {
+      await writeFile(join(mounted, 'kept'), '');
+      await assert.rejects(deleteTree(join(directory, 'tree')), /EXDEV.*unmount it/);
+      assert.deepEqual(await readdir(join(directory, 'tree/sub')), ['mounted']);
+      assert.deepEqual(await readdir(mounted), ['kept']);
+    } finally {
+      execFileSync('umount', [mounted]);
+    }
+    await deleteTree(join(directory, 'tree'));
+    assert.deepEqual(await readdir(directory), []);
+  }),
+);
+
+test(
+  'what cannot be deleted is told, and the rest is deleted',
+  inDirectory(async (directory) => {
+    await mkdir(join(directory, 'tree/sub'), { recursive: true });
+    for (const name of ['a', 'b', 'c']) await writeFile(join(directory, 'tree/sub', name), '');
+    execFileSync('chattr', ['+i', join(directory, 'tree/sub/b')]);
+    try {
+      await assert.rejects(deleteTree(join(directory, 'tree')), {
+        code: 'EPERM',
+        path: join(directory, 'tree/sub/b'),
+      });
+      assert.deepEqual(await readdir(join(directory, 'tree/sub')), ['b']);
+    } finally {
+      execFileSync('chattr', ['-i', join(directory, 'tree/sub/b')]);
+    }
   }),
 );
