@@ -5,6 +5,8 @@
 
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 
+import { stateName } from './state-name.js';
+
 export interface FeedEvent {
   /** Counts up from 1 without gaps: a reader that fell behind sees what it missed. */
   readonly sequence: number;
@@ -24,8 +26,7 @@ export class Feed {
   readonly #readers = new Set<(event: FeedEvent) => void>();
   readonly #observed = new WeakSet<AnyActorRef>();
   #sequence = 0;
-  /** Called when the first reader comes: actors are watched from then on only. */
-  watch: () => void = () => undefined;
+  readonly #watchers = new Set<() => void>();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -33,6 +34,12 @@ export class Feed {
 
   get watched(): boolean {
     return this.#readers.size > 0;
+  }
+
+  /** Calls `watch` when the first reader comes: actors are watched from then on only. Returns how to end that. */
+  whenWatched(watch: () => void): () => void {
+    this.#watchers.add(watch);
+    return () => this.#watchers.delete(watch);
   }
 
   /** Looks on at a root actor, if anybody looks on at all; twice is the same as once. */
@@ -46,14 +53,14 @@ export class Feed {
     if (!this.watched || inspection.type !== '@xstate.snapshot') return;
     const snapshot = inspection.snapshot as { value?: unknown };
     if (snapshot.value === undefined) return; // a promise actor: its machine's own transition tells the same
-    this.#append((inspection.actorRef as AnyActorRef).id, inspection.event.type, String(snapshot.value));
+    this.#append((inspection.actorRef as AnyActorRef).id, inspection.event.type, stateName(snapshot.value));
   }
 
   /** Every event from now on goes to `reader`, which must not throw; the ring tells what came since the first reader. Returns how to stop. */
   read(reader: (event: FeedEvent) => void): () => void {
     const first = !this.watched;
     this.#readers.add(reader);
-    if (first) this.watch();
+    if (first) for (const watch of this.#watchers) watch();
     return () => this.#readers.delete(reader);
   }
 

@@ -6,26 +6,31 @@
  */
 
 import { createActor } from 'xstate';
+import type { ActorRefFrom } from 'xstate';
 
 import { ThinlayerError } from '../src/core/errors.js';
 import type { LayerId } from '../src/core/model.js';
 import type { Engine } from '../src/core/ports.js';
-import type { ReplyValue, Unnumbered } from '../src/core/request.js';
+import type { LayerRequest, ReplyValue, Unnumbered } from '../src/core/request.js';
 import { Mailbox } from './ask.js';
-import type { LayerActor } from './ask.js';
 import type { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { layerMachineOn } from './layer.logic.js';
 import type { ProvidedLayerMachine } from './layer.logic.js';
+import type { layerMachine } from './layer.machine.js';
 import { Quarantine } from './quarantine.js';
+import { stateName } from './state-name.js';
 
 /** Actors that rest. Making one costs more than a small call, keeping one about 10 kB. */
 const MAX_RESTING = 128;
 
+type LayerActor = ActorRefFrom<typeof layerMachine>;
+type LayerMailbox = Mailbox<LayerRequest, ReplyValue>;
+
 interface Entry {
   readonly gate: Gate;
   actor: LayerActor | undefined;
-  mailbox: Mailbox | undefined;
+  mailbox: LayerMailbox | undefined;
 }
 
 export interface RegistryOptions {
@@ -46,13 +51,15 @@ export class LayerRegistry {
   /** Mounted layers whose actor is not made yet: found so at the opening, or left so by an actor that died. */
   readonly #mounted: Set<LayerId>;
 
+  readonly #stopWatching: () => void;
+
   constructor(engine: Engine, options: RegistryOptions) {
     this.#engine = engine;
     this.#options = options;
     this.#machine = layerMachineOn(engine);
     this.#mounted = new Set(engine.mounted);
     this.#quarantine = new Quarantine(options.now);
-    options.feed.watch = () => this.#watchActors();
+    this.#stopWatching = options.feed.whenWatched(() => this.#watchActors());
   }
 
   /** `before` runs when it is this request's turn, ahead of the actor's work. */
@@ -75,7 +82,7 @@ export class LayerRegistry {
       const snapshot = actor?.getSnapshot();
       if (!snapshot || this.#resting.has(id)) continue;
       const { uses, mounted } = snapshot.context;
-      yield { id, state: String(snapshot.value), uses, mounted };
+      yield { id, state: stateName(snapshot.value), uses, mounted };
     }
     for (const id of this.#mounted) {
       if (!this.#entries.get(id)?.actor) yield { id, ...this.#beforeItsActor(id) };
@@ -92,6 +99,7 @@ export class LayerRegistry {
   }
 
   stop(): void {
+    this.#stopWatching();
     for (const { actor } of this.#entries.values()) actor?.stop();
     this.#entries.clear();
   }
@@ -116,20 +124,20 @@ export class LayerRegistry {
     return entry;
   }
 
-  #mailbox(id: LayerId, entry: Entry): Mailbox {
+  #mailbox(id: LayerId, entry: Entry): LayerMailbox {
     this.#quarantine.check(id);
     if (entry.mailbox && !this.#outdated(id, entry)) return entry.mailbox;
     entry.actor?.stop();
     return this.#start(id, entry);
   }
 
-  #start(id: LayerId, entry: Entry): Mailbox {
+  #start(id: LayerId, entry: Entry): LayerMailbox {
     const { store } = this.#engine;
     const actor = createActor(this.#machine, {
       id,
       input: { id, info: store.get(id), broken: store.broken().get(id), uses: this.#mounted.has(id) ? 1 : 0 },
     });
-    const mailbox = new Mailbox(actor, (cause) => {
+    const mailbox = new Mailbox(actor, `layer ${id}`, (cause) => {
       this.#quarantine.died(id);
       entry.actor = undefined;
       entry.mailbox = undefined;

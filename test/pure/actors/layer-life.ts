@@ -1,14 +1,14 @@
 /** A layer's machine whose works end when and as the test says; all states and replies are kept. */
 
 import { createActor, fromPromise } from 'xstate';
+import type { ActorRefFrom } from 'xstate';
 
 import { Mailbox } from '../../../actors/ask.js';
-import type { LayerActor } from '../../../actors/ask.js';
 import { layerMachine } from '../../../actors/layer.machine.js';
 import type { LayerInput } from '../../../actors/layer.machine.js';
 import { asThinlayerError, ThinlayerError } from '../../../src/core/errors.js';
 import type { LayerId, LayerInfo, LayerRecord } from '../../../src/core/model.js';
-import type { LayerReply, LayerRequest, Unnumbered } from '../../../src/core/request.js';
+import type { LayerReply, LayerRequest, ReplyValue, Unnumbered } from '../../../src/core/request.js';
 
 export const ID = 'child' as LayerId;
 export const PARENT = 'parent' as LayerId;
@@ -64,8 +64,8 @@ interface Job {
 }
 
 export class LayerLife {
-  readonly actor: LayerActor;
-  readonly mailbox: Mailbox;
+  readonly actor: ActorRefFrom<typeof layerMachine>;
+  readonly mailbox: Mailbox<LayerRequest, ReplyValue>;
   /** Each value that the machine had, from its start on. */
   readonly states: string[] = [];
   readonly replies: LayerReply[] = [];
@@ -88,7 +88,7 @@ export class LayerLife {
       this.leastUses = Math.min(this.leastUses, context.uses);
     });
     this.actor.on('reply', (reply) => this.replies.push(reply));
-    this.mailbox = new Mailbox(this.actor, () => undefined);
+    this.mailbox = new Mailbox(this.actor, `layer ${ID}`, () => undefined);
     this.actor.start();
   }
 

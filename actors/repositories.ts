@@ -1,0 +1,161 @@
+/** The repository actors of one opened home, and who holds which: layers while they are mounted, readers while they read. */
+
+import { createActor, fromPromise } from 'xstate';
+import type { ActorRefFrom } from 'xstate';
+
+import { undone } from '../src/core/errors.js';
+import type { RepositoryMount, RepositoryRequest, RepositorySource } from '../src/core/repository.js';
+import type { Cancel } from '../src/core/service.js';
+import { Mailbox } from './ask.js';
+import type { Feed } from './feed.js';
+import { repositoryMachine } from './repository.machine.js';
+import { stateName } from './state-name.js';
+
+/** A repository that nobody holds stays mounted for so long: images are started again, and mounting takes longer than waiting. */
+export const GRACE_MS = 300_000;
+
+interface Entry {
+  readonly actor: ActorRefFrom<typeof repositoryMachine>;
+  readonly mailbox: Mailbox<RepositoryRequest, RepositoryMount | undefined>;
+}
+
+export interface RepositoryState {
+  readonly repository: string;
+  readonly state: string;
+  readonly holders: number;
+  readonly mount: RepositoryMount | null;
+  readonly cause: string | null;
+}
+
+export interface RepositoriesOptions {
+  readonly feed: Feed;
+  readonly graceMs: number;
+  /** Told of each actor that died, for the log. */
+  readonly died: (repository: string, cause: unknown) => void;
+}
+
+export class Repositories {
+  readonly #options: RepositoriesOptions;
+  readonly #machine: typeof repositoryMachine;
+  readonly #entries = new Map<string, Entry>();
+  readonly #stopWatching: () => void;
+
+  constructor(source: RepositorySource, options: RepositoriesOptions) {
+    this.#options = options;
+    this.#machine = machineOn(source);
+    const unwatch = source.watch((repository, reason) =>
+      this.#entries.get(repository)?.actor.send({ type: 'mount.lost', reason }),
+    );
+    const unobserve = options.feed.whenWatched(() => {
+      for (const { actor } of this.#entries.values()) options.feed.observe(actor);
+    });
+    this.#stopWatching = () => {
+      unwatch();
+      unobserve();
+    };
+  }
+
+  /** For layers that were found mounted: their containers read from these repositories already. */
+  adopt(repository: string, holders: readonly string[]): void {
+    this.#start(repository, holders);
+  }
+
+  /** Mounts them all, or holds none of them. */
+  async lease(
+    holder: string,
+    repositories: readonly string[],
+    cancel: Cancel = {},
+  ): Promise<ReadonlyMap<string, RepositoryMount>> {
+    const results = await Promise.allSettled(
+      repositories.map(
+        async (repository) => [repository, await this.#lease(holder, repository, cancel)] as const,
+      ),
+    );
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure) throw await undone(failure.reason, () => this.release(holder, repositories));
+    return new Map(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
+  }
+
+  async release(holder: string, repositories: readonly string[]): Promise<void> {
+    const held = repositories.flatMap((repository) => this.#entries.get(repository) ?? []);
+    await Promise.all(held.map(({ mailbox }) => mailbox.ask({ type: 'repository.release', holder })));
+  }
+
+  async refresh(repository: string): Promise<RepositoryMount> {
+    return mountOf(await this.#entry(repository).mailbox.ask({ type: 'repository.refresh' }));
+  }
+
+  /** Of each repository that was ever asked for, by its name in the machine; for reports. */
+  *states(): Iterable<RepositoryState> {
+    for (const [repository, { actor }] of this.#entries) {
+      const { value, context } = actor.getSnapshot();
+      const { holders, mount, cause } = context;
+      yield {
+        repository,
+        state: stateName(value),
+        holders: holders.size,
+        mount,
+        cause: cause?.message ?? null,
+      };
+    }
+  }
+
+  /** Mounts stay: containers read from them. */
+  stop(): void {
+    this.#stopWatching();
+    for (const { actor } of this.#entries.values()) actor.stop();
+    this.#entries.clear();
+  }
+
+  async #lease(holder: string, repository: string, { signal }: Cancel): Promise<RepositoryMount> {
+    const { mailbox } = this.#entry(repository);
+    // An actor that ends meanwhile tells the lease itself.
+    const giveUp = () => void mailbox.ask({ type: 'repository.release', holder }).catch(() => undefined);
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      return mountOf(await mailbox.ask({ type: 'repository.lease', holder }));
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+  }
+
+  #entry(repository: string): Entry {
+    return this.#entries.get(repository) ?? this.#start(repository, []);
+  }
+
+  #start(repository: string, holders: readonly string[]): Entry {
+    const { graceMs, feed, died } = this.#options;
+    const actor = createActor(this.#machine, { id: repository, input: { repository, holders, graceMs } });
+    const mailbox = new Mailbox<RepositoryRequest, RepositoryMount | undefined>(
+      actor,
+      `repository ${repository}`,
+      (cause) => {
+        this.#entries.delete(repository);
+        died(repository, cause);
+      },
+    );
+    const entry = { actor, mailbox };
+    this.#entries.set(repository, entry);
+    feed.observe(actor);
+    actor.start();
+    return entry;
+  }
+}
+
+function machineOn(source: RepositorySource): typeof repositoryMachine {
+  return repositoryMachine.provide({
+    actors: {
+      resolveRepository: fromPromise(({ input }) => source.resolve(input.repository)),
+      mountRepository: fromPromise(({ input, signal }) => source.acquire(input.repository, { signal })),
+      refreshRepository: fromPromise(({ input }) => source.refresh(input.repository)),
+      unmountRepository: fromPromise(({ input }) => source.release(input.repository)),
+    },
+  });
+}
+
+/** A lease and a refresh are answered with a mount: only a release has nothing to say. */
+function mountOf(reply: RepositoryMount | undefined): RepositoryMount {
+  if (reply) return reply;
+  throw new Error('a repository answered a lease without its mount');
+}

@@ -1,0 +1,259 @@
+/**
+ * The life of one CVMFS repository: absent → created → applied → mounted (ARCHITECTURE.md, "States of a repository").
+ *
+ * However many layers ask at once, there is one mount: those that ask while it is being made wait for it here. A repository
+ * that nobody holds is unmounted after a grace period. A failed one refuses at once, with its cause, until its back-off is
+ * over; then the next lease tries again.
+ */
+
+import { assign, enqueueActions, fromPromise, setup } from 'xstate';
+
+import { asThinlayerError, ThinlayerError } from '../src/core/errors.js';
+import type { RepositoryMount, RepositoryReply, RepositoryRequest } from '../src/core/repository.js';
+
+const FIRST_BACK_OFF_MS = 1000;
+const MAX_BACK_OFF_MS = 60_000;
+
+export interface RepositoryContext {
+  readonly repository: string;
+  readonly holders: ReadonlySet<string>;
+  /** Leases that wait for the mount. */
+  readonly waiting: readonly { readonly request: number; readonly holder: string }[];
+  readonly mount: RepositoryMount | null;
+  /** Why it is not mounted although somebody wanted it. */
+  readonly cause: ThinlayerError | null;
+  /** Failures since it was last mounted. */
+  readonly failures: number;
+  /** The refresh under way. */
+  readonly refreshing: number | null;
+  readonly graceMs: number;
+}
+
+export type RepositoryEvent =
+  RepositoryRequest | { readonly type: 'mount.lost'; readonly reason: ThinlayerError };
+
+type Work = { readonly repository: string };
+
+function work<V>() {
+  return fromPromise<V, Work>(() => Promise.reject(new Error('this actor was not provided')));
+}
+
+const workOf = ({ context }: { context: RepositoryContext }): Work => ({ repository: context.repository });
+
+const setupRepository = setup({
+  types: {} as {
+    context: RepositoryContext;
+    events: RepositoryEvent;
+    emitted: RepositoryReply;
+    input: { readonly repository: string; readonly holders: readonly string[]; readonly graceMs: number };
+  },
+  actors: {
+    resolveRepository: work<void>(),
+    mountRepository: work<RepositoryMount>(),
+    refreshRepository: work<RepositoryMount>(),
+    unmountRepository: work<void>(),
+  },
+  actions: {
+    wait: assign(({ context, event }) =>
+      event.type === 'repository.lease' ? { waiting: [...context.waiting, event] } : {},
+    ),
+    /** A holder that still waits gives up its place, and is told so. */
+    drop: enqueueActions(({ context, event, enqueue }) => {
+      if (event.type !== 'repository.release') return;
+      const left = context.waiting.filter(({ holder }) => holder === event.holder);
+      enqueue.assign({
+        holders: without(context.holders, event.holder),
+        waiting: context.waiting.filter(({ holder }) => holder !== event.holder),
+      });
+      for (const { request } of left) enqueue.emit(failed(request, gaveUp(context.repository)));
+      enqueue.emit(done(event.request, undefined));
+    }),
+    grant: enqueueActions(({ context, event, enqueue }) => {
+      if (event.type !== 'repository.lease' || !context.mount) return;
+      enqueue.assign({ holders: new Set([...context.holders, event.holder]) });
+      enqueue.emit(done(event.request, context.mount));
+    }),
+    nowMounted: enqueueActions(({ context, enqueue }, { mount }: { mount: RepositoryMount }) => {
+      enqueue.assign({
+        mount,
+        cause: null,
+        failures: 0,
+        waiting: [],
+        holders: new Set([...context.holders, ...context.waiting.map(({ holder }) => holder)]),
+      });
+      for (const { request } of context.waiting) enqueue.emit(done(request, mount));
+    }),
+    fail: enqueueActions(({ context, enqueue }, { error }: { error: unknown }) => {
+      const cause = asThinlayerError(error, { op: 'mount' });
+      enqueue.assign({ mount: null, cause, failures: context.failures + 1, waiting: [] });
+      for (const { request } of context.waiting) enqueue.emit(failed(request, cause));
+    }),
+    lose: assign(({ event }) => (event.type === 'mount.lost' ? { mount: null, cause: event.reason } : {})),
+    nowUnmounted: assign({ mount: null }),
+    beginRefresh: assign(({ event }) =>
+      event.type === 'repository.refresh' ? { refreshing: event.request } : {},
+    ),
+    refreshed: enqueueActions(({ context, enqueue }, { mount }: { mount: RepositoryMount }) => {
+      enqueue.assign({ mount, refreshing: null });
+      if (context.refreshing !== null) enqueue.emit(done(context.refreshing, mount));
+    }),
+    refreshFailed: enqueueActions(({ context, enqueue }, { error }: { error: unknown }) => {
+      enqueue.assign({ refreshing: null });
+      if (context.refreshing !== null) enqueue.emit(failed(context.refreshing, asThinlayerError(error)));
+    }),
+    refuse: enqueueActions(({ context, event, enqueue }) => {
+      if ('request' in event) enqueue.emit(failed(event.request, refusal(context, event.type)));
+    }),
+  },
+  guards: {
+    isWanted: ({ context }) => context.waiting.length > 0,
+    isHeld: ({ context }) => context.holders.size > 0,
+  },
+  delays: {
+    grace: ({ context }) => context.graceMs,
+    backOff: ({ context }) => Math.min(FIRST_BACK_OFF_MS * 2 ** (context.failures - 1), MAX_BACK_OFF_MS),
+  },
+});
+
+function done(request: number, value: RepositoryMount | undefined): RepositoryReply {
+  return { type: 'reply', request, ok: true, value };
+}
+
+function failed(request: number, error: ThinlayerError): RepositoryReply {
+  return { type: 'reply', request, ok: false, error };
+}
+
+function without(holders: ReadonlySet<string>, holder: string): ReadonlySet<string> {
+  return new Set([...holders].filter((other) => other !== holder));
+}
+
+function gaveUp(repository: string): ThinlayerError {
+  return new ThinlayerError('aborted', `the wait for the repository ${repository} was given up`, {
+    op: 'lease',
+  });
+}
+
+function refusal({ repository, cause }: RepositoryContext, type: string): ThinlayerError {
+  if (type === 'repository.refresh') {
+    const message = `the repository ${repository} is not mounted, so it has nothing to refresh`;
+    return new ThinlayerError('failed_precondition', message, { op: 'refresh' });
+  }
+  const reason = cause?.message ?? 'it could not be mounted';
+  return new ThinlayerError(
+    cause?.code ?? 'unavailable',
+    `${reason} (tried a moment ago; the next try is soon)`,
+    {
+      op: 'lease',
+      cause,
+    },
+  );
+}
+
+const FAIL = { type: 'fail', params: ({ event }: { event: { error: unknown } }) => event } as const;
+
+/** At rest, with no mount. */
+const UNMOUNTED = {
+  'repository.lease': { target: 'creating', actions: 'wait' },
+} as const;
+
+export const repositoryMachine = setupRepository.createMachine({
+  id: 'repository',
+  context: ({ input }) => ({
+    repository: input.repository,
+    holders: new Set(input.holders),
+    waiting: [],
+    mount: null,
+    cause: null,
+    failures: 0,
+    refreshing: null,
+    graceMs: input.graceMs,
+  }),
+  initial: 'settling',
+  on: {
+    // While something is under way a lease waits for its end.
+    'repository.lease': { actions: 'wait' },
+    'repository.release': { actions: 'drop' },
+    'repository.refresh': { actions: 'refuse' },
+  },
+  states: {
+    /** Layers that were found mounted hold it already: their containers read from it. */
+    settling: { always: [{ guard: 'isHeld', target: 'creating' }, { target: 'absent' }] },
+    absent: { on: UNMOUNTED },
+    creating: {
+      invoke: {
+        src: 'resolveRepository',
+        input: workOf,
+        onDone: 'created',
+        onError: { target: 'failed', actions: FAIL },
+      },
+    },
+    created: {
+      always: [
+        { guard: 'isWanted', target: 'mounting' },
+        { guard: 'isHeld', target: 'mounting' },
+      ],
+      on: UNMOUNTED,
+    },
+    mounting: {
+      invoke: {
+        src: 'mountRepository',
+        input: workOf,
+        onDone: {
+          target: 'mounted',
+          actions: { type: 'nowMounted', params: ({ event }) => ({ mount: event.output }) },
+        },
+        onError: { target: 'failed', actions: FAIL },
+      },
+    },
+    mounted: {
+      initial: 'choosing',
+      on: {
+        'repository.lease': { target: '.choosing', actions: 'grant' },
+        'repository.release': { target: '.choosing', actions: 'drop' },
+        'repository.refresh': { target: 'refreshing', actions: 'beginRefresh' },
+        'mount.lost': [
+          { guard: 'isHeld', target: 'mounting', actions: 'lose' },
+          { target: 'unmounting', actions: 'lose' },
+        ],
+      },
+      states: {
+        choosing: { always: [{ guard: 'isHeld', target: 'held' }, { target: 'idle' }] },
+        held: {},
+        idle: { after: { grace: '#repository.unmounting' } },
+      },
+    },
+    refreshing: {
+      on: {
+        'repository.lease': { actions: 'grant' },
+        'mount.lost': {
+          target: 'mounting',
+          actions: ['lose', { type: 'refreshFailed', params: ({ event }) => ({ error: event.reason }) }],
+        },
+      },
+      invoke: {
+        src: 'refreshRepository',
+        input: workOf,
+        onDone: {
+          target: 'mounted',
+          actions: { type: 'refreshed', params: ({ event }) => ({ mount: event.output }) },
+        },
+        onError: { target: 'mounted', actions: { type: 'refreshFailed', params: ({ event }) => event } },
+      },
+    },
+    unmounting: {
+      invoke: {
+        src: 'unmountRepository',
+        input: workOf,
+        onDone: { target: 'applied', actions: 'nowUnmounted' },
+        onError: { target: 'failed', actions: FAIL },
+      },
+    },
+    /** A revision is known and cached, nothing is mounted. */
+    applied: { always: { guard: 'isWanted', target: 'mounting' }, on: UNMOUNTED },
+    /** What held it keeps its hold: a layer that is mounted over a lost repository must be told apart from one that is not. */
+    failed: {
+      on: { 'repository.lease': { actions: 'refuse' } },
+      after: { backOff: 'settling' },
+    },
+  },
+});

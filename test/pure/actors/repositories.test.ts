@@ -1,0 +1,185 @@
+/** Repositories: one mount however many ask, held while anybody needs it, lost and found again. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+
+import { Feed } from '../../../actors/feed.js';
+import { Repositories } from '../../../actors/repositories.js';
+import { ThinlayerError } from '../../../src/core/errors.js';
+import { fakeRepositorySource } from '../../fakes/repository-source.js';
+import type { FakeRepositorySource } from '../../fakes/repository-source.js';
+import { signalled } from '../../fakes/signalled.js';
+
+const R = 'a.example.org';
+const S = 'b.example.org';
+const GRACE = 1000;
+
+/** The clock is the test's: see `t.mock.timers`. */
+function repositoriesOn(t: TestContext, source: FakeRepositorySource = fakeRepositorySource()) {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const repositories = new Repositories(source, {
+    feed: new Feed(() => 0),
+    graceMs: GRACE,
+    died: () => undefined,
+  });
+  t.after(() => repositories.stop());
+  const states = () => [...repositories.states()].map((r) => `${r.repository} ${r.state} ${r.holders}`);
+  return { source, repositories, states };
+}
+
+/** Promises settle; no time passes. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+const broken = new ThinlayerError('unavailable', 'the server of a.example.org does not answer');
+
+test('64 leases at once make one mount, and each is answered with it', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  const holders = Array.from({ length: 64 }, (_, i) => `layer ${i}`);
+  const leases = await Promise.all(holders.map((holder) => repositories.lease(holder, [R])));
+  assert.deepEqual(leases[63]?.get(R), { path: `/cvmfs/${R}`, revision: 1 });
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+  assert.deepEqual(states(), [`${R} mounted 64`]);
+});
+
+test('a repository is unmounted a while after its last holder went, and mounted again at need', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  await repositories.lease('x', [R]);
+  await repositories.lease('y', [R]);
+  await repositories.release('x', [R]);
+  t.mock.timers.tick(GRACE * 2);
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+  await repositories.release('y', [R]);
+  t.mock.timers.tick(GRACE - 1);
+  assert.deepEqual(states(), [`${R} mounted 0`]);
+  t.mock.timers.tick(1);
+  await settled();
+  assert.deepEqual(states(), [`${R} applied 0`]);
+  assert.deepEqual([...source.mounted], []);
+  await repositories.lease('z', [R]);
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('a lease within the grace period keeps the mount', async (t) => {
+  const { source, repositories } = repositoriesOn(t);
+  await repositories.lease('x', [R]);
+  await repositories.release('x', [R]);
+  t.mock.timers.tick(GRACE - 1);
+  await repositories.lease('y', [R]);
+  t.mock.timers.tick(GRACE * 2);
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('of several repositories all are held, or none', async (t) => {
+  const source = fakeRepositorySource({
+    acquire: (repository) =>
+      repository === S ? Promise.reject(broken) : Promise.resolve(undefined as never),
+  });
+  const { repositories, states } = repositoriesOn(t, source);
+  await assert.rejects(repositories.lease('x', [R, S]), { code: 'unavailable' });
+  assert.deepEqual(states(), [`${R} mounted 0`, `${S} failed 0`]);
+});
+
+test('a failed repository refuses at once with its cause, and tries again when its back-off is over', async (t) => {
+  let failures = 2;
+  const source = fakeRepositorySource({
+    resolve: () => (failures-- > 0 ? Promise.reject(broken) : Promise.resolve()),
+  });
+  const { repositories, states } = repositoriesOn(t, source);
+  await assert.rejects(repositories.lease('x', [R]), { message: broken.message });
+  await assert.rejects(repositories.lease('x', [R]), {
+    code: 'unavailable',
+    message: /does not answer.*next try/,
+  });
+  assert.equal(source.calls.length, 1);
+  t.mock.timers.tick(1000);
+  await assert.rejects(repositories.lease('x', [R]), { message: broken.message });
+  t.mock.timers.tick(1000);
+  assert.deepEqual(states(), [`${R} failed 0`]);
+  t.mock.timers.tick(1000);
+  await repositories.lease('x', [R]);
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('a lost mount is made again while somebody holds it', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  await repositories.lease('x', [R]);
+  source.lose(R, broken);
+  await settled();
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`, `acquire ${R}`]);
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('a mount that stays lost is tried again and again, and new leases are told why it is gone', async (t) => {
+  let up = true;
+  const source = fakeRepositorySource({
+    acquire: () => (up ? Promise.resolve(undefined as never) : Promise.reject(broken)),
+  });
+  const { repositories, states } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  up = false;
+  source.lose(R, broken);
+  await settled();
+  assert.deepEqual(states(), [`${R} failed 1`]);
+  await assert.rejects(repositories.lease('y', [R]), { message: /does not answer/ });
+  t.mock.timers.tick(1000);
+  await settled();
+  assert.deepEqual(states(), [`${R} failed 1`]);
+  up = true;
+  t.mock.timers.tick(2000);
+  await settled();
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('who gives up waiting holds nothing', async (t) => {
+  const hold = signalled();
+  const source = fakeRepositorySource({ resolve: () => hold.promise });
+  const { repositories, states } = repositoriesOn(t, source);
+  const gone = new AbortController();
+  const lease = repositories.lease('x', [R], { signal: gone.signal });
+  const other = repositories.lease('y', [R]);
+  gone.abort();
+  await assert.rejects(lease, { code: 'aborted' });
+  hold.signal();
+  await other;
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('a lease while the repository is being unmounted mounts it again', async (t) => {
+  const hold = signalled();
+  const source = fakeRepositorySource({ release: () => hold.promise });
+  const { repositories, states } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  await repositories.release('x', [R]);
+  t.mock.timers.tick(GRACE);
+  assert.deepEqual(states(), [`${R} unmounting 0`]);
+  const lease = repositories.lease('y', [R]);
+  hold.signal();
+  await lease;
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('what mounted layers hold is mounted at the start', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  repositories.adopt(R, ['x', 'y']);
+  await settled();
+  assert.deepEqual(states(), [`${R} mounted 2`]);
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('a refresh answers the new revision; of what is not mounted it is refused', async (t) => {
+  const { repositories } = repositoriesOn(t);
+  await assert.rejects(repositories.refresh(R), { code: 'failed_precondition' });
+  await repositories.lease('x', [R]);
+  assert.deepEqual(await repositories.refresh(R), { path: `/cvmfs/${R}`, revision: 2 });
+});
+
+test('a stopped registry answers who still waits', async (t) => {
+  const source = fakeRepositorySource({ resolve: () => new Promise(() => undefined) });
+  const { repositories } = repositoriesOn(t, source);
+  const lease = repositories.lease('x', [R]);
+  repositories.stop();
+  await assert.rejects(lease, { code: 'unavailable' });
+});
