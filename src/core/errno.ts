@@ -9,7 +9,7 @@ interface Meaning {
   readonly advice?: string;
 }
 
-const FULL = 'free space on the file system of {path}, or raise its quota';
+const FULL = 'free space or inodes on the file system of {path}, or raise its quota';
 const CORRUPT = 'look into the kernel log, and check the file system of {path}';
 const GONE = 'see whether the server or device behind {path} answers';
 
@@ -66,6 +66,8 @@ export interface SystemError extends Error {
   readonly code: string;
   readonly syscall?: string;
   readonly path?: string;
+  /** The second of two paths. */
+  readonly dest?: string;
   /** Addon only: what the kernel, or we, had to say beside the number. */
   readonly detail?: string;
 }
@@ -75,6 +77,11 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is S
   if (!(error instanceof Error) || error instanceof ThinlayerError || !('code' in error)) return false;
   if (typeof error.code !== 'string') return false;
   return codes.length === 0 ? /^E[A-Z0-9]+$/.test(error.code) : codes.includes(error.code);
+}
+
+/** No room is left, on the disk or in the quota. */
+export function isFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
 export interface ErrnoContext extends ErrorContext {
@@ -91,7 +98,7 @@ export function fromErrno(error: unknown, context: ErrnoContext): ThinlayerError
   if (!isErrno(error)) return asThinlayerError(error, context);
   const subject = context.layer === undefined ? '' : ` of layer ${context.layer}`;
   const message = `${context.op}${subject} failed: ${error.message}`;
-  const { path = error.path } = context;
+  const { path = placeOf(error) } = context;
   const { code = 'internal', advice } = MEANINGS[error.code] ?? {};
   // A function: a path may hold `$&`.
   const todo = advice === undefined ? '' : `; ${advice.replace('{path}', () => path || 'this host')}`;
@@ -100,4 +107,9 @@ export function fromErrno(error: unknown, context: ErrnoContext): ThinlayerError
     ...(path === undefined ? {} : { path }),
     cause: error,
   });
+}
+
+/** What a symlink is to hold is no place; the link itself is. */
+function placeOf(error: SystemError): string | undefined {
+  return error.syscall === 'symlink' ? error.dest : error.path;
 }

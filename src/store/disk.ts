@@ -36,19 +36,31 @@ export const nodeDisk: Disk = {
   },
   chown: lchown,
   symlink,
-  writeFile: (path, text, mode) => writeFile(path, text, { mode }),
+  writeFile: (path, text, mode) => named(path, writeFile(path, text, { mode })),
   async create(path, mode) {
     const file = await open(path, 'w', mode);
     return {
-      write: (text) => file.writeFile(text),
-      sync: () => file.sync(),
-      close: () => file.close(),
+      write: (text) => named(path, file.writeFile(text)),
+      sync: () => named(path, file.sync()),
+      close: () => named(path, file.close()),
     };
   },
   rename,
   unlink,
   rmdir,
 };
+
+/** Of a call on a descriptor node:fs does not say which file it was on. */
+async function named(path: string, call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (isErrno(error) && error.path === undefined) {
+      Object.assign(error, { path, message: `${error.message} '${path}'` });
+    }
+    throw error;
+  }
+}
 
 /** Waits for `change`; that there was nothing to change is a success. */
 export async function ifPresent(change: Promise<void>): Promise<void> {

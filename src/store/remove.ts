@@ -4,11 +4,11 @@ import { lstat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { StoreContext } from './context.js';
 import { ifPresent } from './disk.js';
-import { layerPaths, linkedLayer, linkPath } from './paths.js';
+import { layerFiles, layerPaths, linkedLayer, linkPath } from './paths.js';
 import { scanLinks } from './scan.js';
 
 /**
@@ -16,7 +16,7 @@ import { scanLinks } from './scan.js';
  * A power cut may bring a removed layer back: nothing is synced here, as with overlay2.
  */
 export async function removeLayer(store: StoreContext, id: LayerId): Promise<void> {
-  const { index, paths, trash } = store;
+  const { index, paths } = store;
   if (!index.has(id)) return;
   if (index.hasChildren(id)) {
     throw new ThinlayerError('failed_precondition', `layer ${id} has children; remove them first`, {
@@ -29,12 +29,38 @@ export async function removeLayer(store: StoreContext, id: LayerId): Promise<voi
   try {
     const { root } = layerPaths(paths.home, id);
     await refuseMounted(store, id);
-    if (await exists(root)) trash.drop(await trash.take(root, id));
+    if (await exists(root)) await discard(store, id, root);
   } catch (error) {
     putBack();
+    index.assess();
     throw error;
   }
   await dropLinks(store, id, link);
+}
+
+async function discard(store: StoreContext, id: LayerId, root: string): Promise<void> {
+  try {
+    store.trash.drop(await store.trash.take(root, id));
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    await deleteInPlace(store, id);
+  }
+}
+
+/**
+ * On a disk so full that nothing can be renamed. What makes the directory a layer goes first, so that the rest, should
+ * we be killed, is taken for a broken layer and not for this one; it can be removed again.
+ */
+async function deleteInPlace({ disk, index, paths, trash }: StoreContext, id: LayerId): Promise<void> {
+  const files = layerFiles(paths.home, id);
+  await ifPresent(disk.unlink(files.record));
+  try {
+    for (const path of [files.lower, files.link]) await ifPresent(disk.unlink(path));
+    await trash.deleteInPlace(files.root);
+  } catch (error) {
+    index.setFault(id, 'its removal failed on the way; remove it again');
+    throw error;
+  }
 }
 
 /** The layer is gone already: a link that stays is dropped by the next start. */

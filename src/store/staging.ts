@@ -49,7 +49,7 @@ export class Stagings {
     const { paths, trash } = this.#store;
     this.#open.delete(id);
     try {
-      trash.drop(await trash.take(layerFiles(paths.home, id).staging, id));
+      await trash.discard(layerFiles(paths.home, id).staging, id);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     }

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isFull } from '../core/errno.js';
 import { deleteTree } from './delete-tree.js';
 import type { Disk } from './disk.js';
 import type { StoreLog } from './log.js';
@@ -29,7 +29,7 @@ export class Trash {
     try {
       await this.#disk.rename(path, taken);
     } catch (error) {
-      if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      if (!isFull(error)) throw error;
       // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
       await this.idle();
       await this.#disk.rename(path, taken);
@@ -40,6 +40,29 @@ export class Trash {
   /** Deletes what `take` moved, in the background. */
   drop(taken: string): void {
     this.#waiting.push(taken);
+    this.#workOn();
+  }
+
+  /**
+   * `take` and `drop`. On a full disk, if need be, deletes `path` where it is, which a kill may leave half done: to
+   * rename takes room on btrfs, which keeps some for deletions.
+   */
+  async discard(path: string, name: string): Promise<void> {
+    try {
+      this.drop(await this.take(path, name));
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await this.deleteInPlace(path);
+    }
+  }
+
+  /** Deletes it at once. */
+  async deleteInPlace(path: string): Promise<void> {
+    await deleteTree(path, () => this.#deeper(path));
+    this.#workOn();
+  }
+
+  #workOn(): void {
     if (this.#busy) return;
     this.#busy = true;
     this.#running = this.#work();
@@ -63,17 +86,19 @@ export class Trash {
   }
 
   async #delete(path: string): Promise<void> {
-    const deeper = () => {
-      const place = this.#place(basename(path).slice(0, 128));
-      this.#waiting.push(place);
-      return place;
-    };
     try {
-      await deleteTree(path, deeper);
+      await deleteTree(path, () => this.#deeper(path));
     } catch (error) {
       const failure = fromErrno(error, { op: 'delete', path });
       this.#log.error({ err: failure, path }, `${failure.message}; it stays there until the next start`);
     }
+  }
+
+  /** Where a directory goes that is too deep in `path`; it is deleted next. */
+  #deeper(path: string): string {
+    const place = this.#place(basename(path).slice(0, 128));
+    this.#waiting.push(place);
+    return place;
   }
 
   #place(name: string): string {

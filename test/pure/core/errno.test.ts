@@ -29,7 +29,7 @@ test('the error says what failed, on what, and what to do', () => {
   const error = fromErrno(cause, { op: 'unpack', layer: 'abc' });
   assert.equal(
     error.message,
-    'unpack of layer abc failed: write /home/x: ENOSPC (No space left on device); free space on the file system of /home/x, or raise its quota',
+    'unpack of layer abc failed: write /home/x: ENOSPC (No space left on device); free space or inodes on the file system of /home/x, or raise its quota',
   );
   assert.deepEqual(
     [error.code, error.op, error.layer, error.path, error.cause],
@@ -40,6 +40,14 @@ test('the error says what failed, on what, and what to do', () => {
 test('a path with $& in it is not taken for a pattern', () => {
   const error = fromErrno(systemError('EBUSY', 'umount', '/a$&b'), { op: 'unmount' });
   assert.match(error.message, /find out who uses \/a\$&b, and/);
+});
+
+test('a symlink that cannot be made is told by its own place', () => {
+  const cause = Object.assign(systemError('ENOSPC', "symlink 'target' -> '/home/l/x'", 'target'), {
+    syscall: 'symlink',
+    dest: '/home/l/x',
+  });
+  assert.match(fromErrno(cause, { op: 'create' }).message, /on the file system of \/home\/l\/x,/);
 });
 
 test('the path of the context wins; without any the advice names the host', () => {
