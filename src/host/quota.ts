@@ -7,7 +7,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { Quota } from '../core/ports.js';
 import type { QuotaFunctions } from './addon.js';
 
@@ -29,13 +29,15 @@ const UNSUPPORTED = new Set([
 /** Docker's name for it; a container sees no /dev of the host. */
 const DEVICE = 'backingFsBlockDev';
 
-/** Null if project quotas work in `home`; else the kernel's refusal, for `createQuota`. */
+/** Null if project quotas work in `home`; else the kernel's refusal, for `createQuota`, or that a full disk kept us from asking. */
 export async function probeQuota(calls: QuotaFunctions, home: string): Promise<string | null> {
   try {
     const first = (await calls.projectId(home)) + 1;
     await setLimit(calls, home, { directory: home, id: first, bytes: 0 });
     return null;
   } catch (error) {
+    if (isFull(error))
+      return `not probed, as it is full: ${(error as Error).message}; free space and restart`;
     if (!isErrno(error) || !UNSUPPORTED.has(error.code))
       throw fromErrno(error, { op: 'probe quota', path: home });
     await rm(join(home, DEVICE), { force: true });
