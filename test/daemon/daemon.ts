@@ -33,6 +33,8 @@ export interface DaemonOptions {
   readonly storageOptions?: readonly string[];
   /** Runs before the daemon starts, with the path of the home, which is not there yet, and the jail. */
   readonly before?: (home: string, jail: Jail) => Promise<void>;
+  /** More of thinlayerd's command line. */
+  readonly arguments?: readonly string[];
   /** False: no home is named to the daemon. */
   readonly init?: boolean;
 }
@@ -42,11 +44,13 @@ export class Daemon implements AsyncDisposable {
   readonly home: string;
   /** A new one after each start. */
   client: GraphDriverClient;
+  private readonly arguments: readonly string[];
   private process: Process | null = null;
 
   private constructor(jail: Jail, options: DaemonOptions) {
     this.jail = jail;
     this.home = this.path(options.home ?? 'home');
+    this.arguments = options.arguments ?? [];
     this.client = new GraphDriverClient(this.socket);
   }
 
@@ -187,7 +191,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   private spawn(): Promise<Process> {
-    const command = this.command();
+    const command = this.command(...this.arguments);
     return this.jail.start({ name: 'thinlayerd', command, log: this.path('thinlayerd.log') });
   }
 
