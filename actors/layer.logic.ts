@@ -11,20 +11,25 @@ import type { OverlayMount } from '../src/core/mount-plan.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
+import { leaseLowers, releaseLowers } from './lowers.js';
+import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
 import type { Work } from './layer.machine.js';
 
 /** The machine with its work bound to one opened home. Made once an opening: `provide` costs far more than an actor. */
-export function layerMachineOn(engine: Engine) {
+export function layerMachineOn(grounds: Grounds) {
+  const { engine } = grounds;
   return layerMachine.provide({
     actors: {
       createLayer: fromPromise<LayerInfo, Work<'layer.create'>>(({ input }) => createLayer(engine, input)),
       applyLayer: fromPromise<LayerInfo, Work<'layer.apply'>>(({ input, signal }) =>
-        applyLayer(engine, input, signal),
+        applyLayer(grounds, input, signal),
       ),
-      mountLayer: fromPromise<string, Work<'layer.attach'>>(({ input }) => mountLayer(engine, input)),
+      mountLayer: fromPromise<string, Work<'layer.attach'>>(({ input, signal }) =>
+        mountLayer(grounds, input, signal),
+      ),
       unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
-        engine.mounter.unmount(mountpointOf(engine, input.id)),
+        unmountLayer(grounds, input.id),
       ),
       removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => engine.store.remove(input.id)),
       reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
@@ -95,11 +100,35 @@ function checkParent(engine: Engine, parent: LayerId, id: LayerId): void {
   checkDepth({ record: { id } }, info.depth + 1, engine.config.options.maxLowers);
 }
 
-async function mountLayer(engine: Engine, { id, request }: Work<'layer.attach'>): Promise<string> {
-  const plan = mountOf(engine, id, request.label);
-  if (!plan) return known(engine, id).paths.diff;
-  await engine.mounter.mount(plan);
-  return plan.target;
+async function mountLayer(
+  grounds: Grounds,
+  { id, request }: Work<'layer.attach'>,
+  stop: AbortSignal,
+): Promise<string> {
+  const { engine } = grounds;
+  const { lowers } = engine.store.links(id);
+  const signal = request.signal ? AbortSignal.any([stop, request.signal]) : stop;
+  const paths = await leaseLowers(grounds, holderOf(id), lowers, { signal });
+  try {
+    const plan = mountOf(engine, id, paths, request.label);
+    if (!plan) return known(engine, id).paths.diff;
+    await engine.mounter.mount(plan);
+    return plan.target;
+  } catch (error) {
+    throw await undone(error, () => releaseLowers(grounds, holderOf(id), lowers));
+  }
+}
+
+/** A lease is given back after the unmount only: until then the mount reads from the repository. */
+async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
+  const { engine } = grounds;
+  await engine.mounter.unmount(mountpointOf(engine, id));
+  if (engine.store.get(id)) await releaseLowers(grounds, holderOf(id), engine.store.links(id).lowers);
+}
+
+/** Who holds the repositories of a mounted layer. */
+export function holderOf(id: LayerId): string {
+  return `layer ${id}`;
 }
 
 /** The store tells nothing of a broken layer; its mountpoint is where the layout has it. */
@@ -108,12 +137,16 @@ function mountpointOf(engine: Engine, id: LayerId): string {
 }
 
 /** The mount that shows `id` now: the store knows better than the actor whether it got children meanwhile. */
-export function mountOf(engine: Engine, id: LayerId, label: string | null): OverlayMount | null {
-  const links = engine.store.links(id);
+export function mountOf(
+  engine: Engine,
+  id: LayerId,
+  lowers: readonly string[],
+  label: string | null,
+): OverlayMount | null {
   return planMount({
     layer: known(engine, id),
-    lowerLinks: links.lowers,
-    ownLink: links.own,
+    lowerLinks: lowers,
+    ownLink: engine.store.links(id).own,
     label,
     options: engine.config.options,
   });
@@ -126,16 +159,23 @@ export function known(engine: Engine, id: LayerId): LayerInfo {
 }
 
 /** Unpacked beside `diff` and then put in its place: until the last step the layer is as it was. */
-async function applyLayer(engine: Engine, work: Work<'layer.apply'>, stop: AbortSignal): Promise<LayerInfo> {
+async function applyLayer(
+  grounds: Grounds,
+  work: Work<'layer.apply'>,
+  stop: AbortSignal,
+): Promise<LayerInfo> {
+  const { engine } = grounds;
   const { id, request } = work;
   const { record } = known(engine, id);
   const signal = request.signal ? AbortSignal.any([stop, request.signal]) : stop;
   const staging = await engine.store.stage(id);
   try {
     if (request.parent === record.parent) await unpack(engine, staging.path, request, 'overlay', signal);
-    else await unpackOnMerged(engine, id, staging, request, signal);
+    else await unpackOnMerged(grounds, id, staging, request, signal);
+    const descriptor = await staging.descriptor(engine.config.options.cvmfsRepository);
     const size = await engine.archive.size(staging.path, { signal });
-    await staging.commit({ ...record, state: 'applied', size });
+    const thin = descriptor && { thin: descriptor.layers };
+    await staging.commit({ ...record, state: 'applied', size, ...thin });
   } catch (error) {
     throw await undone(error, () => staging.discard());
   }
@@ -157,13 +197,31 @@ function unpack(
  * what overlayfs makes of it in the upper directory is the layer's diff (Docker's naive differ does the same).
  */
 async function unpackOnMerged(
-  engine: Engine,
+  grounds: Grounds,
   id: LayerId,
   staging: Staging,
   request: RequestOf<'layer.apply'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const plan = mountOf(engine, id, null);
+  const { engine } = grounds;
+  const { lowers } = engine.store.links(id);
+  const holder = `archive over layer ${id}`;
+  const plan = mountOf(engine, id, await leaseLowers(grounds, holder, lowers, { signal }), null);
+  try {
+    await unpackOver(engine, id, staging, plan, request, signal);
+  } finally {
+    await releaseLowers(grounds, holder, lowers);
+  }
+}
+
+async function unpackOver(
+  engine: Engine,
+  id: LayerId,
+  staging: Staging,
+  plan: OverlayMount | null,
+  request: RequestOf<'layer.apply'>,
+  signal: AbortSignal,
+): Promise<void> {
   if (!plan?.writable) return unpack(engine, staging.path, request, 'remove', signal);
   const target = `${known(engine, id).paths.root}/${UNPACKING}`;
   await engine.mounter.mount({ ...plan, target, writable: { ...plan.writable, upper: staging.path } });

@@ -100,7 +100,7 @@ const setupLayer = setup({
     isAbsent: ({ context }) => context.info === undefined,
     isMounted: ({ context }) => context.mounted,
     isApplied: ({ context }) => context.info?.record.state === 'applied',
-    needsMount: ({ context }) => (context.info?.depth ?? 0) > 0,
+    needsMount: ({ context }) => !context.info?.record.thin && (context.info?.depth ?? 0) > 0,
     hasOtherUses: ({ context }) => context.uses > 1,
     isRemoval: ({ context }) => context.request?.type === 'layer.remove',
   },
@@ -124,6 +124,7 @@ const UNMOUNTED = {
   'layer.attach': [
     { guard: 'needsMount', target: 'mounting', actions: 'remember' },
     // A layer with no lower layers is what its `diff` is: nothing is mounted, so nothing is counted (as overlay2 has it).
+    // So is a thin one: dockerd reads its descriptor; what it describes is below its children.
     {
       actions: {
         type: 'answerWith',

@@ -16,6 +16,7 @@ import { Mailbox } from './ask.js';
 import type { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { layerMachineOn } from './layer.logic.js';
+import type { Grounds } from './lowers.js';
 import type { ProvidedLayerMachine } from './layer.logic.js';
 import type { layerMachine } from './layer.machine.js';
 import { Quarantine } from './quarantine.js';
@@ -53,10 +54,11 @@ export class LayerRegistry {
 
   readonly #stopWatching: () => void;
 
-  constructor(engine: Engine, options: RegistryOptions) {
+  constructor(grounds: Grounds, options: RegistryOptions) {
+    const { engine } = grounds;
     this.#engine = engine;
     this.#options = options;
-    this.#machine = layerMachineOn(engine);
+    this.#machine = layerMachineOn(grounds);
     this.#mounted = new Set(engine.mounted);
     this.#quarantine = new Quarantine(options.now);
     this.#stopWatching = options.feed.whenWatched(() => this.#watchActors());

@@ -24,8 +24,8 @@ export interface RepositoryContext {
   readonly cause: ThinlayerError | null;
   /** Failures since it was last mounted. */
   readonly failures: number;
-  /** The refresh under way. */
-  readonly refreshing: number | null;
+  /** Requests that wait for the refresh under way. */
+  readonly refreshing: readonly number[];
   readonly graceMs: number;
 }
 
@@ -90,16 +90,16 @@ const setupRepository = setup({
     }),
     lose: assign(({ event }) => (event.type === 'mount.lost' ? { mount: null, cause: event.reason } : {})),
     nowUnmounted: assign({ mount: null }),
-    beginRefresh: assign(({ event }) =>
-      event.type === 'repository.refresh' ? { refreshing: event.request } : {},
+    awaitRefresh: assign(({ context, event }) =>
+      event.type === 'repository.refresh' ? { refreshing: [...context.refreshing, event.request] } : {},
     ),
     refreshed: enqueueActions(({ context, enqueue }, { mount }: { mount: RepositoryMount }) => {
-      enqueue.assign({ mount, refreshing: null });
-      if (context.refreshing !== null) enqueue.emit(done(context.refreshing, mount));
+      enqueue.assign({ mount, refreshing: [] });
+      for (const request of context.refreshing) enqueue.emit(done(request, mount));
     }),
     refreshFailed: enqueueActions(({ context, enqueue }, { error }: { error: unknown }) => {
-      enqueue.assign({ refreshing: null });
-      if (context.refreshing !== null) enqueue.emit(failed(context.refreshing, asThinlayerError(error)));
+      enqueue.assign({ refreshing: [] });
+      for (const request of context.refreshing) enqueue.emit(failed(request, asThinlayerError(error)));
     }),
     refuse: enqueueActions(({ context, event, enqueue }) => {
       if ('request' in event) enqueue.emit(failed(event.request, refusal(context, event.type)));
@@ -165,7 +165,7 @@ export const repositoryMachine = setupRepository.createMachine({
     mount: null,
     cause: null,
     failures: 0,
-    refreshing: null,
+    refreshing: [],
     graceMs: input.graceMs,
   }),
   initial: 'settling',
@@ -210,7 +210,7 @@ export const repositoryMachine = setupRepository.createMachine({
       on: {
         'repository.lease': { target: '.choosing', actions: 'grant' },
         'repository.release': { target: '.choosing', actions: 'drop' },
-        'repository.refresh': { target: 'refreshing', actions: 'beginRefresh' },
+        'repository.refresh': { target: 'refreshing', actions: 'awaitRefresh' },
         'mount.lost': [
           { guard: 'isHeld', target: 'mounting', actions: 'lose' },
           { target: 'unmounting', actions: 'lose' },
@@ -225,6 +225,7 @@ export const repositoryMachine = setupRepository.createMachine({
     refreshing: {
       on: {
         'repository.lease': { actions: 'grant' },
+        'repository.refresh': { actions: 'awaitRefresh' },
         'mount.lost': {
           target: 'mounting',
           actions: ['lose', { type: 'refreshFailed', params: ({ event }) => ({ error: event.reason }) }],

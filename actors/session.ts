@@ -10,20 +10,38 @@ import type { Archive, Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel } from '../src/core/service.js';
 import { Calls } from './calls.js';
 import { Holds } from './holds.js';
-import { known } from './layer.logic.js';
+import { holderOf, known } from './layer.logic.js';
+import { leaseLowers, releaseLowers, repositoriesOf } from './lowers.js';
+import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
+import { GRACE_MS, Repositories } from './repositories.js';
 import { primed } from './stream.js';
+
+export interface SessionOptions extends RegistryOptions {
+  /** Told of each repository's actor that died, for the log. */
+  readonly repositoryDied: (repository: string, cause: unknown) => void;
+}
 
 export class Session {
   readonly engine: Engine;
   readonly registry: LayerRegistry;
+  readonly repositories: Repositories;
+  readonly #grounds: Grounds;
   readonly calls = new Calls();
   readonly #holds = new Holds();
+  #comparisons = 0;
 
-  constructor(engine: Engine, options: RegistryOptions) {
+  constructor(engine: Engine, options: SessionOptions) {
     this.engine = engine;
-    this.registry = new LayerRegistry(engine, options);
+    this.repositories = new Repositories(engine.repositories, {
+      feed: options.feed,
+      graceMs: GRACE_MS,
+      died: options.repositoryDied,
+    });
+    this.#grounds = { engine, repositories: this.repositories };
+    this.registry = new LayerRegistry(this.#grounds, options);
+    this.#adopt();
   }
 
   async create(id: LayerId, parent: LayerId | null, kind: LayerKind, options: CreateOptions): Promise<void> {
@@ -37,7 +55,7 @@ export class Session {
 
   /** A use that was counted for a caller who is gone would never end: it is taken back. */
   async attach(id: LayerId, label: string | null, { signal }: Cancel): Promise<string> {
-    const path = (await this.registry.ask(id, { type: 'layer.attach', label }, signal)) as string;
+    const path = (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
     if (!signal?.aborted) return path;
     await this.detach(id);
     throw new ThinlayerError('aborted', `the caller went away while layer ${id} was mounted for it`, {
@@ -84,7 +102,7 @@ export class Session {
     return this.#read(id, parent, (archive, trees) =>
       trees.merged
         ? archive.changesBetween(trees.newer, trees.older, cancel)
-        : archive.changes(trees.diff, known(this.engine, id).lowers, cancel),
+        : this.#onLowers(id, cancel, (lowers) => archive.changes(trees.diff, lowers, cancel)),
     );
   }
 
@@ -98,6 +116,29 @@ export class Session {
   async cleanup(): Promise<void> {
     const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
     for (const { id } of unused) await this.detach(id);
+  }
+
+  /** The containers of mounted layers read from their repositories already. */
+  #adopt(): void {
+    const holders = new Map<string, string[]>();
+    for (const id of this.engine.mounted) {
+      if (!this.engine.store.get(id)) continue;
+      for (const repository of repositoriesOf(known(this.engine, id).lowers)) {
+        holders.set(repository, [...(holders.get(repository) ?? []), holderOf(id)]);
+      }
+    }
+    for (const [repository, layers] of holders) this.repositories.adopt(repository, layers);
+  }
+
+  async #onLowers<T>(id: LayerId, cancel: Cancel, read: (lowers: string[]) => Promise<T>): Promise<T> {
+    const { lowers } = known(this.engine, id);
+    const holder = `comparison ${++this.#comparisons}`;
+    const paths = await leaseLowers(this.#grounds, holder, lowers, cancel);
+    try {
+      return await read(paths);
+    } finally {
+      await releaseLowers(this.#grounds, holder, lowers);
+    }
   }
 
   async #read<T>(

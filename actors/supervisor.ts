@@ -8,6 +8,7 @@ import type { Change, CreateOptions, LayerId, LayerInfo, LayerKind } from '../sr
 import type { OverlayMount } from '../src/core/mount-plan.js';
 import type { Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
+import { publicPathOf } from '../src/core/thin-descriptor.js';
 import { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { mountOf } from './layer.logic.js';
@@ -21,6 +22,7 @@ export interface SupervisorOptions {
   readonly now: () => number;
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
+  readonly repositoryDied: (repository: string, cause: unknown) => void;
   readonly version: string;
 }
 
@@ -104,7 +106,8 @@ export class Supervisor implements LayerService {
   }
 
   mounts(id: LayerId): OverlayMount[] {
-    const mount = mountOf(this.#opened().engine, id, null);
+    const { engine } = this.#opened();
+    const mount = mountOf(engine, id, engine.store.links(id).lowers.map(publicPathOf), null);
     return mount ? [mount] : [];
   }
 
@@ -182,6 +185,7 @@ export class Supervisor implements LayerService {
       feed: this.feed,
       now: this.#options.now,
       died: this.#options.died,
+      repositoryDied: this.#options.repositoryDied,
     });
     return engine;
   }
@@ -191,6 +195,7 @@ export class Supervisor implements LayerService {
     if (!session) return;
     await session.calls.finished();
     session.registry.stop();
+    session.repositories.stop();
     this.#session = null;
     await session.engine.store.close();
   }

@@ -7,6 +7,7 @@ import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
 import type { Engine, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
+import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
 import { createDisk } from './host/disk.js';
@@ -95,7 +96,8 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
     },
     `${config.home} is open`,
   );
-  return { config, facts: probe, store, mounter, archive, mounted: inUse };
+  const repositories = externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
+  return { config, facts: probe, store, mounter, archive, repositories, mounted: inUse };
 }
 
 /** The store sets quotas, but what this file system can is known only after the store has taken the lock. */

@@ -26,6 +26,8 @@ async function serve(args: DaemonArguments): Promise<void> {
     openEngine: (config) => openEngine(config, log),
     now: Date.now,
     died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
+    repositoryDied: (repository, cause) =>
+      log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     version: VERSION,
   });
   const init = (request: InitRequest) => openHome(supervisor, args, request);

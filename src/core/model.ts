@@ -23,7 +23,22 @@ export interface LayerRecord {
   /** Project quota in bytes, null for none. */
   readonly quota: number | null;
   readonly mountLabel: string | null;
+  /** Of a thin layer, lowest first: what stands below a child in its place. Absent: an ordinary layer. */
+  readonly thin?: readonly ThinLayer[];
 }
+
+/** A layer that lies in CVMFS, as a thin descriptor names it. */
+export interface ThinLayer {
+  /** Of the compressed layer, as the registry knows it: 64 hexadecimal digits. */
+  readonly digest: string;
+  /** Its fully qualified name. */
+  readonly repository: string;
+  /** In the repository, without a leading slash; null: to be found by the digest. */
+  readonly path: string | null;
+}
+
+/** What a layer stands on: a directory of ours, or a layer in CVMFS. */
+export type LowerLayer = string | ThinLayer;
 
 export interface CreateOptions {
   readonly mountLabel?: string;
@@ -55,8 +70,8 @@ export interface Change {
 export interface LayerInfo {
   readonly record: LayerRecord;
   readonly paths: LayerPaths;
-  /** Absolute `diff` directories of the ancestors, uppermost first. */
-  readonly lowers: readonly string[];
+  /** Absolute `diff` directories of the ancestors, uppermost first; for a thin ancestor its layers in CVMFS. */
+  readonly lowers: readonly LowerLayer[];
   /** How many lowers, without putting their paths together. */
   readonly depth: number;
   readonly committed: boolean;

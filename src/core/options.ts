@@ -2,9 +2,13 @@
 
 import { ThinlayerError } from './errors.js';
 import { parseSize } from './size.js';
+import { isRepositoryName } from './thin-descriptor.js';
 
 /** How much of an acknowledged change survives a power cut (ARCHITECTURE.md, "On disk"). */
 export type SyncMode = 'records' | 'data' | 'off';
+
+/** `embedded`: our own client. `cvmfs2`: CERN's client. `external`: the host has them under /cvmfs. */
+export type CvmfsMount = 'embedded' | 'cvmfs2' | 'external';
 
 export interface DriverOptions {
   /** Go on although a probe of the kernel's overlayfs failed. */
@@ -15,8 +19,10 @@ export interface DriverOptions {
   readonly mountOptions: readonly string[];
   readonly maxLowers: number;
   readonly sync: SyncMode;
-  /** Kept as given; its meaning comes with CVMFS. */
-  readonly cvmfsMountMethod: string | null;
+  /** Who mounts CVMFS repositories. */
+  readonly cvmfsMount: CvmfsMount;
+  /** Where the layers of a descriptor are that names no repository. */
+  readonly cvmfsRepository: string;
 }
 
 export const DEFAULT_OPTIONS: DriverOptions = {
@@ -25,7 +31,8 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   mountOptions: [],
   maxLowers: 128,
   sync: 'records',
-  cvmfsMountMethod: null,
+  cvmfsMount: 'embedded',
+  cvmfsRepository: 'unpacked.cern.ch',
 };
 
 /** The kernel's own limit, OVL_MAX_STACK. */
@@ -47,6 +54,9 @@ const MOUNT_OPTIONS = new Set([
   'xino=auto',
 ]);
 
+/** Values of the old plugin's `cvmfsMountMethod`; any other meant that the host mounts. */
+const LEGACY_MOUNTS: Readonly<Record<string, CvmfsMount>> = { internal: 'embedded' };
+
 type Parser = (value: string, key: string) => Partial<DriverOptions>;
 
 const PARSERS: Readonly<Record<string, Parser>> = {
@@ -55,7 +65,9 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'overlay2.mountopt': (v, k) => ({ mountOptions: parseMountOptions(v, k) }),
   'thinlayer.max_lowers': (v, k) => ({ maxLowers: parseMaxLowers(v, k) }),
   'thinlayer.sync': (v, k) => ({ sync: parseSync(v, k) }),
-  cvmfsmountmethod: (v) => ({ cvmfsMountMethod: v }),
+  'cvmfs.mount': (v, k) => ({ cvmfsMount: parseMount(v, k) }),
+  'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
+  cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
 
 /** The last of a repeated key wins, as with Docker's own driver. Keys match in any case. Throws `invalid_argument`. */
@@ -107,6 +119,16 @@ function parseMaxLowers(value: string, key: string): number {
 function parseSync(value: string, key: string): SyncMode {
   if (value === 'records' || value === 'data' || value === 'off') return value;
   throw invalid(`${key}: ${JSON.stringify(value)} is none of records, data, off`);
+}
+
+function parseMount(value: string, key: string): CvmfsMount {
+  if (value === 'embedded' || value === 'cvmfs2' || value === 'external') return value;
+  throw invalid(`${key}: ${JSON.stringify(value)} is none of embedded, cvmfs2, external`);
+}
+
+function parseRepository(value: string, key: string): string {
+  if (isRepositoryName(value)) return value;
+  throw invalid(`${key}: ${JSON.stringify(value)} is not the name of a CVMFS repository`);
 }
 
 function invalid(message: string): ThinlayerError {

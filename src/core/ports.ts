@@ -3,13 +3,20 @@
  * Every method rejects with a ThinlayerError; none blocks the event loop.
  */
 
-import type { Change, IdMaps, LayerId, LayerInfo, LayerRecord } from './model.js';
+import type { Change, IdMaps, LayerId, LayerInfo, LayerRecord, LowerLayer } from './model.js';
 import type { OverlayMount } from './mount-plan.js';
+import type { RepositorySource } from './repository.js';
 import type { ByteStream, Cancel, HomeConfig } from './service.js';
+import type { ThinDescriptor } from './thin-descriptor.js';
 
 export interface Mounter {
   /** Makes `target` if it is missing, mounts, gives `work/work` to the mapped root. After a failure nothing stays, not even `target`. */
   mount(mount: OverlayMount): Promise<void>;
+  /**
+   * The first of `paths` that is a directory in the tree `root`, as an absolute path. None may lead out of the tree, nor
+   * through a symlink. Null if there is none. May wait for a network: never holds up other calls.
+   */
+  locate(root: string, paths: readonly string[]): Promise<string | null>;
   /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
   unmount(target: string): Promise<void>;
 }
@@ -22,8 +29,8 @@ export interface LayerStore {
   hasChildren(id: LayerId): boolean;
   /** Layers whose record cannot be trusted, and why: each answers with that until `reload` finds it mended. */
   broken(): ReadonlyMap<LayerId, string>;
-  /** `l/NAME` links as absolute paths: the layer's own, and its ancestors', uppermost first. Throws `data_loss` for a missing ancestor. */
-  links(id: LayerId): { own: string; lowers: string[] };
+  /** `l/NAME` links as absolute paths: the layer's own, and what it stands on, uppermost first. Throws `data_loss` for a missing ancestor. */
+  links(id: LayerId): { own: string; lowers: LowerLayer[] };
 
   /** Directories, links, quota, record; the parent is marked committed. All or nothing; durable when it resolves (see SyncMode). */
   create(record: LayerRecord): Promise<LayerInfo>;
@@ -41,6 +48,11 @@ export interface LayerStore {
 
 export interface Staging {
   readonly path: string;
+  /**
+   * The descriptor, if the staged tree is that of a thin layer: a `thin.json` and nothing else. Its layers without a url
+   * are in `repository`. Rejects if it is not valid.
+   */
+  descriptor(repository: string): Promise<ThinDescriptor | null>;
   /** The staged tree becomes the layer's `diff`, atomically, and `record` its record. */
   commit(record: LayerRecord): Promise<void>;
   /** Deletes what was staged. Also right after a failed commit. */
@@ -98,6 +110,7 @@ export interface Engine {
   readonly store: LayerStore;
   readonly mounter: Mounter;
   readonly archive: Archive;
+  readonly repositories: RepositorySource;
   /** Layers that the kernel had mounted when the home was opened. */
   readonly mounted: ReadonlySet<LayerId>;
 }

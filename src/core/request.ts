@@ -22,7 +22,12 @@ export type LayerRequest =
       readonly tar: ByteStream;
       readonly signal?: AbortSignal | undefined;
     }
-  | { readonly type: 'layer.attach'; readonly request: number; readonly label: string | null }
+  | {
+      readonly type: 'layer.attach';
+      readonly request: number;
+      readonly label: string | null;
+      readonly signal?: AbortSignal | undefined;
+    }
   | { readonly type: 'layer.detach'; readonly request: number }
   | { readonly type: 'layer.remove'; readonly request: number }
   | { readonly type: 'layer.repair'; readonly request: number };

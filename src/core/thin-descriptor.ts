@@ -7,6 +7,7 @@
  */
 
 import { ThinlayerError } from './errors.js';
+import type { LowerLayer, ThinLayer } from './model.js';
 
 /** Far above what a descriptor with the most layers needs. */
 export const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
@@ -15,24 +16,17 @@ const MAX_LAYERS = 500;
 const MAX_PATH = 4095;
 const MAX_COMPONENT = 255;
 
-/** Where one layer of a thin image lies. */
-export interface ThinLayer {
-  /** Of the compressed layer, as the registry knows it: 64 hexadecimal digits. */
-  readonly digest: string;
-  /** Fully qualified name of the repository; null: the default one. */
-  readonly repository: string | null;
-  /** In the repository, without a leading slash; null: to be found by the digest. */
-  readonly path: string | null;
-}
-
 export interface ThinDescriptor {
   /** Lowest first, as in the file. */
   readonly layers: readonly ThinLayer[];
   readonly origin: string | null;
 }
 
-/** Throws `invalid_argument` that says which part of the descriptor is wrong. */
-export function parseThinDescriptor(text: string): ThinDescriptor {
+/**
+ * `repository`: where layers without a `url` are. Throws `invalid_argument` that says which part of the descriptor is
+ * wrong.
+ */
+export function parseThinDescriptor(text: string, repository: string): ThinDescriptor {
   if (text.length > MAX_DESCRIPTOR_BYTES) throw invalid(`it is larger than ${MAX_DESCRIPTOR_BYTES} bytes`);
   const fields = objectOf(parseJson(text), 'it');
   checkVersion(fields, 'version');
@@ -42,9 +36,19 @@ export function parseThinDescriptor(text: string): ThinDescriptor {
   if (layers.length > MAX_LAYERS)
     throw invalid(`it has ${layers.length} layers, at most ${MAX_LAYERS} can be mounted`);
   return {
-    layers: layers.map((layer: unknown, index) => parseLayer(objectOf(layer, `layers[${index}]`), index)),
+    layers: layers.map((layer: unknown, index) =>
+      parseLayer(objectOf(layer, `layers[${index}]`), index, repository),
+    ),
     origin: typeof origin === 'string' ? origin.slice(0, MAX_PATH) : null,
   };
+}
+
+/** The layers of a descriptor as we keep them: checked as those of a descriptor, with the same refusals. */
+export function parseThinLayers(value: unknown): ThinLayer[] {
+  if (!Array.isArray(value)) throw invalid(`layers is ${shown(value)}, not a list`);
+  if (value.length > MAX_LAYERS)
+    throw invalid(`it has ${value.length} layers, at most ${MAX_LAYERS} can be mounted`);
+  return value.map((layer: unknown, index) => parseKeptLayer(objectOf(layer, `layers[${index}]`), index));
 }
 
 /** A name that may stand in a path and a URL: a host name, as CVMFS requires. */
@@ -53,6 +57,21 @@ export function isRepositoryName(name: string): boolean {
     name.length <= 253 &&
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/i.test(name)
   );
+}
+
+/** The file, and nothing else beside it, is what makes a layer thin. */
+export const DESCRIPTOR_NAME = 'thin.json';
+
+/** Where to look for a layer in its repository: as its descriptor says, or where DUCC and docker2cvmfs put it. */
+export function pathsOf({ digest, path }: ThinLayer): string[] {
+  if (path !== null) return [path];
+  return [`.layers/${digest.slice(0, 2)}/${digest}/layerfs`, `layers/${digest}`];
+}
+
+/** Where everybody knows a layer to be, wherever it is mounted for us. */
+export function publicPathOf(lower: LowerLayer): string {
+  if (typeof lower === 'string') return lower;
+  return `/cvmfs/${lower.repository}/${pathsOf(lower)[0] ?? ''}`;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -85,12 +104,20 @@ function checkVersion(fields: Fields, name: 'version' | 'min_version'): void {
   );
 }
 
-function parseLayer(fields: Fields, index: number): ThinLayer {
+function parseKeptLayer({ digest, repository, path }: Fields, index: number): ThinLayer {
+  const url = path === null ? undefined : `cvmfs://${String(repository)}/${String(path)}`;
+  if (typeof repository !== 'string' || !isRepositoryName(repository)) {
+    throw invalid(`layers[${index}].repository is ${shown(repository)}, not the name of a repository`);
+  }
+  return parseLayer({ digest, url }, index, repository);
+}
+
+function parseLayer(fields: Fields, index: number, fallback: string): ThinLayer {
   const { digest, url } = fields;
   const hex = typeof digest === 'string' ? digest.replace(/^sha256:/, '') : '';
   if (!/^[0-9a-f]{64}$/.test(hex))
     throw invalid(`layers[${index}].digest is ${shown(digest)}, not 64 hexadecimal digits`);
-  if (url === undefined || url === '') return { digest: hex, repository: null, path: null };
+  if (url === undefined || url === '') return { digest: hex, repository: fallback, path: null };
   if (typeof url !== 'string') throw invalid(`layers[${index}].url is ${shown(url)}, not a text`);
   return { digest: hex, ...parseUrl(url, `layers[${index}].url`) };
 }

@@ -49,6 +49,13 @@ export function createMounter(addon: MountFunctions, config: MounterConfig): Mou
         throw mountError(error, mount);
       }
     },
+    async locate(root, paths) {
+      try {
+        return await addon.locateDirectory(root, paths);
+      } catch (error) {
+        throw fromErrno(error, { op: 'look up', path: root });
+      }
+    },
     async unmount(target) {
       try {
         await addon.unmount(target);

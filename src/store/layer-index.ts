@@ -1,7 +1,7 @@
 /** The layers of one home in memory: small enough for tens of thousands, lowers are put together when asked for. */
 
 import { ThinlayerError } from '../core/errors.js';
-import type { LayerId, LayerInfo, LayerRecord } from '../core/model.js';
+import type { LayerId, LayerInfo, LayerRecord, LowerLayer } from '../core/model.js';
 import { ancestorsOf, chainFaults } from './chains.js';
 import { layerPaths, linkPath } from './paths.js';
 
@@ -36,19 +36,20 @@ export class LayerIndex {
       ...entry,
       paths: layerPaths(home, entry.record.id),
       get depth() {
-        return ancestors().length;
+        return ancestors().reduce((depth, { thin }) => depth + (thin?.length ?? 1), 0);
       },
       get lowers() {
-        return ancestors().map(({ id }) => layerPaths(home, id).diff);
+        return ancestors().flatMap((record) => lowersOf(record, layerPaths(home, record.id).diff));
       },
     };
   }
 
   /** As absolute paths. Throws what `need` throws. */
-  links(id: LayerId): { own: string; lowers: string[] } {
+  links(id: LayerId): { own: string; lowers: LowerLayer[] } {
     const record = this.need(id, 'links');
     const path = ({ link }: LayerRecord) => linkPath(this.#home, link);
-    return { own: path(record), lowers: this.ancestors(record).map(path) };
+    const lowers = this.ancestors(record).flatMap((ancestor) => lowersOf(ancestor, path(ancestor)));
+    return { own: path(record), lowers };
   }
 
   *list(): Iterable<LayerInfo> {
@@ -151,4 +152,9 @@ export class LayerIndex {
   assess(): void {
     this.#broken = chainFaults(this.records(), this.#faults);
   }
+}
+
+/** What a child stands on, uppermost first. A thin layer itself holds nothing but its descriptor. */
+function lowersOf({ thin }: LayerRecord, directory: string): readonly LowerLayer[] {
+  return thin ? [...thin].reverse() : [directory];
 }

@@ -2,7 +2,8 @@
 
 import { ThinlayerError } from '../core/errors.js';
 import { parseLayerId } from '../core/model.js';
-import type { LayerId, LayerRecord } from '../core/model.js';
+import type { LayerId, LayerRecord, ThinLayer } from '../core/model.js';
+import { parseThinLayers } from '../core/thin-descriptor.js';
 import { isLink } from './paths.js';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -34,7 +35,17 @@ export function parseRecord(text: string, id: LayerId): LayerRecord {
       (v): v is string | null => v === null || typeof v === 'string',
       'a text or null',
     ),
+    ...(fields['thin'] !== undefined && { thin: checkThin(fields['thin'], id) }),
   };
+}
+
+/** What was a valid descriptor once: the same checks hold. */
+function checkThin(value: unknown, id: LayerId): readonly ThinLayer[] {
+  try {
+    return parseThinLayers(value);
+  } catch (error) {
+    throw damaged(id, error instanceof Error ? error.message : String(error));
+  }
 }
 
 function parseObject(text: string, id: LayerId): Fields {

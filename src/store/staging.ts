@@ -10,6 +10,7 @@ import type { StoreContext } from './context.js';
 import { make } from './make.js';
 import { publishDraft, writeDraft } from './draft.js';
 import { layerFiles } from './paths.js';
+import { readDescriptor } from './thin.js';
 import { checkSameLayer, syncContents, undone } from './publish.js';
 
 export class Stagings {
@@ -30,6 +31,7 @@ export class Stagings {
     await disk.change([{ do: 'mkdir', path, mode: 0o755, owner: owners.root }]);
     const staging: Staging = {
       path,
+      descriptor: (repository) => readDescriptor(path, repository),
       commit: (record) => change(this.#store, 'commit', id, () => this.#commit(id, staging, record)),
       discard: () =>
         change(this.#store, 'discard', id, async () => {

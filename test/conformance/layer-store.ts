@@ -101,7 +101,7 @@ export function layerStoreSuite(name: string, open: () => Promise<StoreHarness>)
       const links = store.links(parseLayerId('c'));
       assert.ok(links.own.endsWith(`/l/${c?.record.link}`));
       assert.deepEqual(
-        links.lowers.map((path) => path.split('/').at(-1)),
+        links.lowers.map((lower) => String(lower).split('/').at(-1)),
         [b?.record.link, a?.record.link],
       );
       assert.deepEqual(

@@ -9,6 +9,7 @@ import type { Archive, Engine, HostFacts, LayerStore, Mounter } from '../../src/
 import type { HomeConfig } from '../../src/core/service.js';
 import { fakeArchive } from './archive.js';
 import { fakeLayerStore } from './layer-store.js';
+import { fakeRepositorySource } from './repository-source.js';
 import type { FakeLayerStore } from './layer-store.js';
 
 export const HOME = '/home';
@@ -44,6 +45,7 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     store: fakeLayerStore(overrides.store, HOME),
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
+    repositories: fakeRepositorySource(),
     mounted: new Set(mounted as LayerId[]),
   };
 }
@@ -67,6 +69,7 @@ function fakeMounter(mounts: Set<string>): Mounter {
       if (mounts.has(target)) throw new ThinlayerError('internal', `${target} is mounted twice`);
       mounts.add(target);
     },
+    locate: (root, paths) => Promise.resolve(`${root}/${paths[0] ?? ''}`),
     async unmount(target) {
       mounts.delete(target);
     },

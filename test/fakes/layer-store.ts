@@ -41,6 +41,7 @@ export function fakeLayerStore(replaced: Partial<LayerStore> = {}, home = '/fake
         index.need(id, 'stage');
         const staging: Staging = {
           path: `${home}/${id}/staging`,
+          descriptor: () => Promise.resolve(null),
           commit: (record) =>
             change(id, async () => {
               if (stagings.get(id) !== staging)

@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../core/errors.js';
 import { ThinlayerError } from '../../core/errors.js';
 import { parseLayerId } from '../../core/model.js';
 import type { Change, ChangeKind, CreateOptions, IdMap, LayerId, LayerInfo } from '../../core/model.js';
+import { publicPathOf } from '../../core/thin-descriptor.js';
 
 export const CONTENT_TYPE = 'application/vnd.docker.plugins.v1.1+json';
 
@@ -95,7 +96,7 @@ export function encodeChange(change: Change): { Path: string; Kind: number } {
 /** Shown to users by `docker inspect`. The keys are overlay2's. */
 export function encodeMetadata({ lowers, paths }: LayerInfo): Record<string, string> {
   return {
-    ...(lowers.length > 0 && { LowerDir: lowers.join(':') }),
+    ...(lowers.length > 0 && { LowerDir: lowers.map(publicPathOf).join(':') }),
     MergedDir: paths.merged,
     UpperDir: paths.diff,
     WorkDir: paths.work,

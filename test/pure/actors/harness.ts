@@ -21,6 +21,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     openEngine,
     now: () => opened.time,
     died: (id) => opened.deaths.push(id),
+    repositoryDied: () => undefined,
     version: '1.2.3',
   });
   return Object.assign(opened, { supervisor });

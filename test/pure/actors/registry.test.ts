@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import { Feed } from '../../../actors/feed.js';
 import { LayerRegistry } from '../../../actors/registry.js';
+import { Repositories } from '../../../actors/repositories.js';
 import type { CreateOptions, LayerId } from '../../../src/core/model.js';
 import { fakeEngine } from '../../fakes/engine.js';
 import type { FakeEngine } from '../../fakes/engine.js';
@@ -19,7 +20,8 @@ function registryOn(engine: FakeEngine) {
   const clock = { now: 0 };
   const feed = new Feed(() => clock.now);
   const options = { feed, now: () => clock.now, died: (dead: LayerId) => void deaths.push(dead) };
-  const registry = new LayerRegistry(engine, options);
+  const repositories = new Repositories(engine.repositories, { feed, graceMs: 0, died: () => undefined });
+  const registry = new LayerRegistry({ engine, repositories }, options);
   const create = (layer: LayerId, parent: LayerId | null = null, options: CreateOptions = {}) =>
     registry.ask(layer, { type: 'layer.create', parent, kind: 'container', options });
   const attach = (layer: LayerId) => registry.ask(layer, { type: 'layer.attach', label: null });

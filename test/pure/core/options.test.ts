@@ -21,8 +21,11 @@ test('every option is understood, in any case of its key', () => {
     ['thinlayer.max_lowers=500', { maxLowers: 500 }],
     ['thinlayer.sync=data', { sync: 'data' }],
     [' thinlayer.sync = off ', { sync: 'off' }],
-    ['cvmfsMountMethod=internal', { cvmfsMountMethod: 'internal' }],
-    ['CVMFSMOUNTMETHOD=external', { cvmfsMountMethod: 'external' }],
+    ['cvmfs.mount=cvmfs2', { cvmfsMount: 'cvmfs2' }],
+    ['cvmfs.repository=a.example.org', { cvmfsRepository: 'a.example.org' }],
+    ['cvmfsMountMethod=internal', { cvmfsMount: 'embedded' }],
+    ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
+    ['cvmfsMountMethod=whatever', { cvmfsMount: 'external' }],
   ];
   for (const [text, options] of known) {
     assert.deepEqual(parseOptions([text]), { ...DEFAULT_OPTIONS, ...options }, text);
@@ -37,7 +40,7 @@ test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.repository, cvmfsMountMethod',
   });
 });
 

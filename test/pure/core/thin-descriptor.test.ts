@@ -7,13 +7,14 @@ import { ThinlayerError } from '../../../src/core/errors.js';
 import { isRepositoryName, parseThinDescriptor } from '../../../src/core/thin-descriptor.js';
 
 const D = 'ab'.repeat(32);
+const DEFAULT = 'default.example.org';
 
 function descriptor(...layers: unknown[]): string {
   return JSON.stringify({ version: '1.0', layers });
 }
 
 function urlOf(url: unknown): unknown {
-  return parseThinDescriptor(descriptor({ digest: D, url })).layers[0];
+  return parseThinDescriptor(descriptor({ digest: D, url }), DEFAULT).layers[0];
 }
 
 test('the three forms of a url, and none', () => {
@@ -21,8 +22,8 @@ test('the three forms of a url, and none', () => {
   for (const path of [`layers/${D}`, `sub/dir/${D}`, `.layers/ab/${D}/layerfs`]) {
     assert.deepEqual(urlOf(`cvmfs://${repository}/${path}`), { digest: D, repository, path });
   }
-  assert.deepEqual(urlOf(undefined), { digest: D, repository: null, path: null });
-  assert.deepEqual(urlOf(''), { digest: D, repository: null, path: null });
+  assert.deepEqual(urlOf(undefined), { digest: D, repository: DEFAULT, path: null });
+  assert.deepEqual(urlOf(''), { digest: D, repository: DEFAULT, path: null });
 });
 
 test('what DUCC writes', () => {
@@ -32,11 +33,11 @@ test('what DUCC writes', () => {
     origin: 'registry/a:1',
     layers: [{ digest: `sha256:${D}` }],
   });
-  assert.deepEqual(parseThinDescriptor(text), {
-    layers: [{ digest: D, repository: null, path: null }],
+  assert.deepEqual(parseThinDescriptor(text, DEFAULT), {
+    layers: [{ digest: D, repository: DEFAULT, path: null }],
     origin: 'registry/a:1',
   });
-  assert.deepEqual(parseThinDescriptor('{"version":"0.1","layers":[]}').layers, []);
+  assert.deepEqual(parseThinDescriptor('{"version":"0.1","layers":[]}', DEFAULT).layers, []);
 });
 
 const REFUSED: Readonly<Record<string, [text: string, code: string, message: RegExp]>> = {
@@ -68,7 +69,7 @@ const REFUSED: Readonly<Record<string, [text: string, code: string, message: Reg
 
 for (const [name, [text, code, message]] of Object.entries(REFUSED)) {
   test(`refused: ${name}`, () => {
-    assert.throws(() => parseThinDescriptor(text), { code, message });
+    assert.throws(() => parseThinDescriptor(text, DEFAULT), { code, message });
   });
 }
 
@@ -116,8 +117,8 @@ test('whatever the text, it is a descriptor or a refusal', () => {
   fc.assert(
     fc.property(anything, (text) => {
       try {
-        for (const { repository } of parseThinDescriptor(text).layers) {
-          assert.ok(repository === null || isRepositoryName(repository));
+        for (const { repository } of parseThinDescriptor(text, DEFAULT).layers) {
+          assert.ok(isRepositoryName(repository));
         }
       } catch (error) {
         assert.ok(error instanceof ThinlayerError, String(error));
@@ -131,12 +132,12 @@ test('a path that passes cannot leave its repository', () => {
   const part = fc.constantFrom('..', '.', '', 'a', '/', '\\', '%2e%2e', 'layers', '\0', ' ');
   fc.assert(
     fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
+      const text = descriptor({ digest: D, url: `cvmfs://a.example.org/${parts.join('/')}` });
       let path: string | null;
       try {
-        path =
-          parseThinDescriptor(descriptor({ digest: D, url: `cvmfs://a.example.org/${parts.join('/')}` }))
-            .layers[0]?.path ?? null;
-      } catch {
+        path = parseThinDescriptor(text, DEFAULT).layers[0]?.path ?? null;
+      } catch (error) {
+        assert.ok(error instanceof ThinlayerError);
         return;
       }
       assert.ok(

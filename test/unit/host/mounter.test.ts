@@ -21,7 +21,8 @@ const PLAN: OverlayMount = {
 function addon(fault?: Error): MountFunctions & { readonly mounts: NativeMount[] } {
   const mounts: NativeMount[] = [];
   const fail = () => (fault ? Promise.reject(fault) : Promise.resolve());
-  return { mounts, mountOverlay: (mount) => (mounts.push(mount), fail()), unmount: fail };
+  const locateDirectory = () => fail().then(() => null);
+  return { mounts, mountOverlay: (mount) => (mounts.push(mount), fail()), locateDirectory, unmount: fail };
 }
 
 test('the plan, and what every mount of ours has', async () => {

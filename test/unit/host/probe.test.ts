@@ -23,6 +23,7 @@ function kernel(change: Partial<HostAddon> = {}): HostAddon {
   const nothing = () => Promise.resolve();
   return {
     mountOverlay: ({ lowers, target }) => cp(lowers.at(-1) ?? '', target, { recursive: true }),
+    locateDirectory: () => Promise.resolve(null),
     unmount: (path) => rm(path, { recursive: true, force: true }),
     supportsDType: () => Promise.resolve(true),
     lockFile: () => Promise.reject(systemError('ENOSYS')),

@@ -1,0 +1,80 @@
+/** From what a layer stands on to directories that can be mounted or read: those in CVMFS are leased and looked up. */
+
+import { ThinlayerError, undone } from '../src/core/errors.js';
+import type { LowerLayer, ThinLayer } from '../src/core/model.js';
+import type { Engine } from '../src/core/ports.js';
+import type { RepositoryMount } from '../src/core/repository.js';
+import type { Cancel } from '../src/core/service.js';
+import { pathsOf } from '../src/core/thin-descriptor.js';
+import type { Repositories } from './repositories.js';
+
+/** An opened home, and the repositories of its thin layers. */
+export interface Grounds {
+  readonly engine: Engine;
+  readonly repositories: Repositories;
+}
+
+/** The repositories in which some of `lowers` are, each once. */
+export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
+  const names = lowers.flatMap((lower) => (typeof lower === 'string' ? [] : [lower.repository]));
+  return [...new Set(names)];
+}
+
+/** Absolute paths, which stand until `holder` releases the repositories of these lowers. After a failure it holds none. */
+export async function leaseLowers(
+  grounds: Grounds,
+  holder: string,
+  lowers: readonly LowerLayer[],
+  cancel: Cancel,
+): Promise<string[]> {
+  const names = repositoriesOf(lowers);
+  if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string');
+  const mounts = await grounds.repositories.lease(holder, names, cancel);
+  try {
+    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
+  } catch (error) {
+    throw await undone(error, () => grounds.repositories.release(holder, names));
+  }
+}
+
+export async function releaseLowers(
+  grounds: Grounds,
+  holder: string,
+  lowers: readonly LowerLayer[],
+): Promise<void> {
+  await grounds.repositories.release(holder, repositoriesOf(lowers));
+}
+
+async function place(
+  grounds: Grounds,
+  mounts: ReadonlyMap<string, RepositoryMount>,
+  lower: LowerLayer,
+): Promise<string> {
+  if (typeof lower === 'string') return lower;
+  const { engine, repositories } = grounds;
+  const { repository } = lower;
+  const mount = mounts.get(repository);
+  if (!mount) throw new Error(`${repository} was not leased`);
+  const paths = pathsOf(lower);
+  const found = await engine.mounter.locate(mount.path, paths);
+  if (found !== null) return found;
+  // Published a moment ago, perhaps: what is mounted can be minutes old.
+  const newest = await repositories.refresh(repository);
+  const afterwards = await engine.mounter.locate(newest.path, paths);
+  if (afterwards !== null) return afterwards;
+  throw notPublished(newest, lower, paths);
+}
+
+function notPublished(
+  { revision }: RepositoryMount,
+  { digest, repository }: ThinLayer,
+  paths: readonly string[],
+): ThinlayerError {
+  const at = revision === null ? '' : ` at revision ${revision}`;
+  const places = paths.map((path) => `/${path}`).join(' or ');
+  return new ThinlayerError(
+    'not_found',
+    `layer ${digest} of a thin image is not in the repository ${repository}${at} as ${places}; was it published later? wait for its publication, or pull the image that is not thin`,
+    { op: 'mount' },
+  );
+}

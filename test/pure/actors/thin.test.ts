@@ -1,0 +1,101 @@
+/** Thin layers: what stands below their children is leased, looked up, mounted and given back. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { ThinlayerError } from '../../../src/core/errors.js';
+import type { LowerLayer, ThinLayer } from '../../../src/core/model.js';
+import type { OverlayMount } from '../../../src/core/mount-plan.js';
+import type { Mounter } from '../../../src/core/ports.js';
+import { fakeEngine } from '../../fakes/engine.js';
+import type { EngineOverrides, FakeEngine } from '../../fakes/engine.js';
+import { fakeLayerStore } from '../../fakes/layer-store.js';
+import { fakeRepositorySource } from '../../fakes/repository-source.js';
+import { id, openedOn, tarOf } from './harness.js';
+
+const R = 'a.example.org';
+const BOTTOM: ThinLayer = { digest: 'aa'.repeat(32), repository: R, path: 'layers/bottom' };
+const TOP: ThinLayer = { digest: 'bb'.repeat(32), repository: R, path: null };
+
+/** What the mounter was given, and an engine whose archives are all descriptors of BOTTOM and TOP. */
+function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } = {}) {
+  const plans: OverlayMount[] = [];
+  const store = fakeLayerStore({}, '/home');
+  const engine: FakeEngine = fakeEngine({
+    ...overrides,
+    store: {
+      stage: async (layer) => {
+        const staging = await store.stage(layer);
+        return { ...staging, descriptor: () => Promise.resolve({ layers: [BOTTOM, TOP], origin: null }) };
+      },
+      create: (record) => store.create(record),
+      get: (layer) => store.get(layer),
+      list: () => store.list(),
+      links: (layer) => store.links(layer),
+      hasChildren: (layer) => store.hasChildren(layer),
+      remove: (layer) => store.remove(layer),
+    },
+    mounter: {
+      mount: async (plan) => void plans.push(plan),
+      ...(overrides.locate && { locate: overrides.locate }),
+    },
+  });
+  return { engine, plans, source: fakeRepositorySource() };
+}
+
+/** A thin layer, and a container on it, not attached. */
+async function withContainer(overrides: Parameters<typeof thinEngine>[0] = {}) {
+  const { engine, plans, source } = thinEngine(overrides);
+  const { supervisor } = await openedOn({ ...engine, repositories: source });
+  await supervisor.create(id('thin'), null, 'image', {});
+  await supervisor.applyDiff(id('thin'), null, tarOf('thin.json'));
+  await supervisor.create(id('container'), id('thin'), 'container', {});
+  return { supervisor, engine, plans, source };
+}
+
+test('a thin layer is not mounted: dockerd reads its descriptor', async () => {
+  const { supervisor, plans, source } = await withContainer();
+  assert.equal(await supervisor.attach(id('thin'), null), '/home/thin/diff');
+  assert.deepEqual([plans, source.calls], [[], []]);
+});
+
+test('its child stands on the layers in CVMFS, uppermost first, and not on the descriptor', async () => {
+  const { supervisor, plans, source } = await withContainer();
+  assert.deepEqual(supervisor.stat(id('container'))?.lowers, [TOP, BOTTOM] satisfies LowerLayer[]);
+  assert.equal(await supervisor.attach(id('container'), null), '/home/container/merged');
+  assert.deepEqual(plans[0]?.lowers, [
+    `/cvmfs/${R}/.layers/bb/${TOP.digest}/layerfs`,
+    `/cvmfs/${R}/layers/bottom`,
+  ]);
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('a layer that is not there is looked for in the newest revision, and then missed by name', async () => {
+  const { supervisor, source } = await withContainer({ locate: () => Promise.resolve(null) });
+  await assert.rejects(supervisor.attach(id('container'), null), {
+    code: 'not_found',
+    message: /layer b{64} .*not in the repository a\.example\.org at revision \d+ as .*published later/,
+  });
+  assert.ok(source.calls.includes(`refresh ${R}`));
+});
+
+test('a repository that cannot be mounted is the answer to the attach, and the next one may succeed', async () => {
+  const { engine } = thinEngine();
+  const broken = new ThinlayerError('unavailable', `the key of ${R} is missing`);
+  const source = fakeRepositorySource({ resolve: () => Promise.reject(broken) });
+  const { supervisor } = await openedOn({ ...engine, repositories: source });
+  await supervisor.create(id('thin'), null, 'image', {});
+  await supervisor.applyDiff(id('thin'), null, tarOf('thin.json'));
+  await supervisor.create(id('container'), id('thin'), 'container', {});
+  await assert.rejects(supervisor.attach(id('container'), null), { message: broken.message });
+  assert.equal(supervisor.stat(id('container'))?.record.state, 'created');
+});
+
+test('the value of a mount needs no repository', async () => {
+  const { supervisor, source } = await withContainer();
+  assert.deepEqual(supervisor.mounts(id('container'))[0]?.lowers, [
+    `/cvmfs/${R}/.layers/bb/${TOP.digest}/layerfs`,
+    `/cvmfs/${R}/layers/bottom`,
+  ]);
+  assert.deepEqual(source.calls, []);
+});
