@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 purposes=build
 for suite in "$@"; do
   case $suite in
-    lint | pure | unit | native) ;;
-    daemon | conformance | system) purposes="$purposes $suite" ;;
+    lint | pure | native) ;;
+    unit | daemon | conformance | system) purposes="$purposes $suite" ;;
     *) echo "usage: test/run.sh [lint|pure|unit|native|daemon|conformance|system]..." >&2; exit 2 ;;
   esac
 done

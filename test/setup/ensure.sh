@@ -1,5 +1,5 @@
 #!/bin/bash
-# ensure.sh PURPOSE…: makes sure that all is there that `build`, `daemon` (thinlayerd in a jail), `system` (a real
+# ensure.sh PURPOSE…: makes sure that all is there that `build`, `unit`, `daemon` (thinlayerd in a jail), `system` (a real
 # dockerd) and `conformance` (moby's suite, in Go) need. Says what is missing, then installs it with apt. Quick when
 # nothing is. Never starts or enables a service of the host.
 set -euo pipefail
@@ -13,6 +13,7 @@ needed_packages() {
   for purpose in "$@"; do
     case $purpose in
       build) missing_packages $BUILD_PACKAGES ;;
+      unit) missing_packages $UNIT_PACKAGES ;;
       daemon) missing_packages $DAEMON_PACKAGES ;;
       system) missing_docker; missing_packages $SYSTEM_PACKAGES ;;
       conformance) missing_packages $CONFORMANCE_PACKAGES ;;

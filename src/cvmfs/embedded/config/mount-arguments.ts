@@ -1,0 +1,94 @@
+/** The command line of thinlayer-cvmfs: that of cvmfs2, as far as it makes sense here, and options of our own. */
+
+import { isAbsolute, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { ThinlayerError } from '../../../core/errors.js';
+import { repositoryName } from '../../../core/repository-name.js';
+import { DEFAULT_DIRECTORY } from './load.js';
+import { parseMountOptions } from './mount-options.js';
+import type { MountOptions } from './mount-options.js';
+
+export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the foreground
+
+  thinlayer-cvmfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION]...]... [--config-dir DIR]
+
+  --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
+  -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
+  -o config=FILES      read these files, separated by colons, in place of the directory
+  -o cvmfs_suid        let setuid bits count
+  -o uid=UID,gid=GID   give up root for this user once mounted
+  -o grab_mountpoint   give the mountpoint to that user first
+  -o allow_other, allow_root, default_permissions, nonempty, fsname=NAME, subtype=NAME,
+     ro, nodev, nosuid, noexec, noatime, context=LABEL
+                       as for any FUSE file system; ro and nodev hold in any case
+  -o parse, -k         print the configuration and end
+  -o debug, -d         log more
+  --version, -V, --help, -h
+
+Options of cvmfs2 and of mount that mean nothing here are taken without effect: -f, -s, -o system_mount, disable_watchdog,
+simple_options_parsing, foreground, fuse_debug, libfuse=N, libdir=DIR, _netdev, user, nouser, users, auto, noauto.
+SIGHUP looks for a new revision; SIGTERM unmounts and ends.
+`;
+
+export interface MountArguments extends MountOptions {
+  readonly repository: string;
+  readonly mountpoint: string;
+  readonly configDirectory: string;
+}
+
+export type MountCommand =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  | { readonly kind: 'mount'; readonly arguments: MountArguments };
+
+const OPTIONS = {
+  o: { type: 'string', short: 'o', multiple: true, default: [] as string[] },
+  'config-dir': { type: 'string', default: DEFAULT_DIRECTORY },
+  foreground: { type: 'boolean', short: 'f' },
+  single: { type: 'boolean', short: 's' },
+  debug: { type: 'boolean', short: 'd', default: false },
+  parse: { type: 'boolean', short: 'k', default: false },
+  version: { type: 'boolean', short: 'V', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** Throws `invalid_argument` for anything that is not understood. */
+export function parseMountArguments(args: readonly string[], directory: string): MountCommand {
+  const { values, positionals } = parse(args);
+  if (values.help) return { kind: 'help' };
+  if (values.version) return { kind: 'version' };
+  const [repository, mountpoint, ...more] = positionals;
+  if (repository === undefined || mountpoint === undefined || more.length > 0) {
+    throw invalid(`a repository and a mountpoint are needed, and nothing else`);
+  }
+  const options = parseMountOptions(values.o.flatMap((list) => list.split(',')));
+  return {
+    kind: 'mount',
+    arguments: {
+      ...options,
+      repository: repositoryName(repository),
+      mountpoint: absolute(mountpoint, directory),
+      configDirectory: absolute(values['config-dir'], directory),
+      debug: options.debug || values.debug,
+      parseOnly: options.parseOnly || values.parse,
+    },
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
+  } catch (cause) {
+    throw invalid((cause as Error).message);
+  }
+}
+
+function absolute(path: string, directory: string): string {
+  if (path === '') throw invalid('a path is empty');
+  return isAbsolute(path) ? path : resolve(directory, path);
+}
+
+function invalid(message: string): ThinlayerError {
+  return new ThinlayerError('invalid_argument', `${message}; see thinlayer-cvmfs --help`);
+}
