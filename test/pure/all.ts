@@ -5,7 +5,7 @@
 
 import { readdirSync } from 'node:fs';
 
-for (const folder of ['core', 'actors', 'frontends']) {
+for (const folder of ['core', 'actors', 'frontends', 'cvmfs']) {
   const files = readdirSync(new URL(`${folder}/`, import.meta.url));
   for (const file of files.filter((f) => f.endsWith('.test.js'))) {
     await import(new URL(`${folder}/${file}`, import.meta.url).href);
