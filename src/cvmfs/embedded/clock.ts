@@ -1,0 +1,16 @@
+/** The time, so that tests can have their own. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Rejects as soon as `signal` says so; keeps no process alive. */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const SYSTEM_CLOCK: Clock = {
+  now: () => Date.now(),
+  sleep: (milliseconds, signal) =>
+    delay(milliseconds, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }),
+};

@@ -1,0 +1,161 @@
+/**
+ * One repository as it is now: its root catalog, kept current. When no server answers, or none can be trusted, it goes on
+ * with what it has, and says so.
+ */
+
+import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
+import { readBreadcrumb, writeBreadcrumb } from './cache/breadcrumb.js';
+import type { Breadcrumb } from './cache/breadcrumb.js';
+import { loadTrusted } from './load.js';
+import type { LoadContext, Trusted } from './load.js';
+import type { ObjectId } from './object-id.js';
+import type { FetchHow } from './objects.js';
+import { checkRevision } from './trust.js';
+
+export interface RepositoryFacts extends Breadcrumb {
+  /** Null: the repository was opened from the cache alone, and no server has been heard since. */
+  readonly trusted: Trusted | null;
+  /** Why the last attempt to hear of a new revision failed. */
+  readonly offline: ThinlayerError | null;
+  /** Milliseconds since 1970. */
+  readonly heardAt: number | null;
+}
+
+export type RepositoryEvent =
+  /** The new root catalog is in the cache; from now on it is pinned, and the one before no longer. */
+  | { readonly type: 'revision'; readonly root: ObjectId; readonly revision: number }
+  | { readonly type: 'offline'; readonly error: ThinlayerError }
+  | { readonly type: 'online' };
+
+export interface RepositoryOptions extends Omit<LoadContext, 'signal'> {
+  /** CVMFS_MAX_TTL. */
+  readonly maxTtlSeconds?: number;
+  readonly onEvent: (event: RepositoryEvent) => void;
+}
+
+/** CERN's, both. */
+const DEFAULT_TTL_SECONDS = 240;
+const RETRY_SECONDS = 180;
+/** No publisher is that fast; none may keep us busy. A day is as long as anybody should believe a manifest. */
+const SHORTEST_TTL_SECONDS = 5;
+const LONGEST_TTL_SECONDS = 86_400;
+
+export class Repository {
+  readonly #options: RepositoryOptions;
+  readonly #closed = new AbortController();
+  #facts: RepositoryFacts;
+  #refreshing: Promise<void> | null = null;
+
+  private constructor(options: RepositoryOptions, facts: RepositoryFacts) {
+    this.#options = options;
+    this.#facts = facts;
+    options.objects.cache.pin(facts.root);
+  }
+
+  /**
+   * Verified from a server; or else as it was last seen, if the cache still holds that root catalog (`offline` in its
+   * facts says why). Rejects as `loadTrusted` does, when there is neither.
+   */
+  static async open(options: RepositoryOptions): Promise<Repository> {
+    const { fqrn, objects, clock } = options;
+    const known = await readBreadcrumb(objects.cache.directory, fqrn);
+    try {
+      const trusted = await loadTrusted(options, known, null);
+      if (!trusted) throw new ThinlayerError('internal', `manifest of ${fqrn} was not loaded`);
+      const seen = breadcrumb(trusted);
+      await writeBreadcrumb(objects.cache.directory, fqrn, seen);
+      return new Repository(options, { ...seen, trusted, offline: null, heardAt: clock.now() });
+    } catch (error) {
+      return await Repository.#openOffline(options, known, asThinlayerError(error));
+    }
+  }
+
+  static async #openOffline(
+    options: RepositoryOptions,
+    known: Breadcrumb | null,
+    offline: ThinlayerError,
+  ): Promise<Repository> {
+    if (!known || !(await options.objects.cache.find(known.root))) throw offline;
+    checkRevision(known.revision, options.blacklist, options.fqrn);
+    return new Repository(options, { ...known, trusted: null, offline, heardAt: null });
+  }
+
+  get facts(): RepositoryFacts {
+    return this.#facts;
+  }
+
+  /** See `Objects.fetch`. */
+  async fetchObject(id: ObjectId, how: FetchHow): Promise<string> {
+    return await this.#options.objects.fetch(id, how);
+  }
+
+  /** Asks for a new revision now. What came of it is in `facts`, and was told by `onEvent`. */
+  async refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    await this.#refreshing;
+  }
+
+  /** Refreshes as often as the manifest says, until `close`. */
+  async follow(): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(this.#secondsToWait() * 1000, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (!signal.aborted) await this.refresh();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#refreshing;
+    this.#options.objects.cache.unpin(this.#facts.root);
+  }
+
+  #secondsToWait(): number {
+    if (this.#facts.offline) return RETRY_SECONDS;
+    const ttl = this.#facts.trusted?.manifest.ttlSeconds ?? DEFAULT_TTL_SECONDS;
+    const bounded = Math.min(ttl, this.#options.maxTtlSeconds ?? LONGEST_TTL_SECONDS, LONGEST_TTL_SECONDS);
+    return Math.max(bounded, SHORTEST_TTL_SECONDS);
+  }
+
+  async #refresh(): Promise<void> {
+    const context = { ...this.#options, signal: this.#closed.signal };
+    try {
+      const trusted = await loadTrusted(context, this.#facts, this.#facts.root);
+      if (trusted) await this.#adopt(trusted);
+      this.#online();
+    } catch (error) {
+      if (!this.#closed.signal.aborted) this.#offline(asThinlayerError(error));
+    }
+  }
+
+  async #adopt(trusted: Trusted): Promise<void> {
+    const { fqrn, objects, onEvent } = this.#options;
+    const before = this.#facts.root;
+    const seen = breadcrumb(trusted);
+    objects.cache.pin(seen.root);
+    this.#facts = { ...this.#facts, ...seen, trusted };
+    objects.cache.unpin(before);
+    onEvent({ type: 'revision', root: seen.root, revision: seen.revision });
+    await writeBreadcrumb(objects.cache.directory, fqrn, seen);
+  }
+
+  #online(): void {
+    const wasOffline = this.#facts.offline !== null;
+    this.#facts = { ...this.#facts, offline: null, heardAt: this.#options.clock.now() };
+    if (wasOffline) this.#options.onEvent({ type: 'online' });
+  }
+
+  #offline(error: ThinlayerError): void {
+    this.#facts = { ...this.#facts, offline: error };
+    this.#options.onEvent({ type: 'offline', error });
+  }
+}
+
+function breadcrumb({ manifest }: Trusted): Breadcrumb {
+  const { root, published, revision } = manifest;
+  return { root, published, revision };
+}

@@ -1,0 +1,149 @@
+/** A web server of a sample repository, which can misbehave; a proxy as well, for any server's name. */
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+
+import { FIXTURES } from '../../pure/cvmfs/fixtures.js';
+
+export type Fault =
+  | 'hang'
+  | 'hang in body'
+  | 'truncate'
+  | 'flip a bit'
+  | 'append'
+  | 'redirect'
+  | 'huge length'
+  | 'endless'
+  | 'gzip'
+  | 'reset'
+  | { readonly status: number; readonly headers?: Record<string, string> }
+  | { readonly instead: Buffer };
+
+export interface Request {
+  readonly path: string;
+  /** Asked for as a proxy is: by the whole URL. */
+  readonly proxied: boolean;
+  readonly noCache: boolean;
+}
+
+export class RepositoryServer {
+  readonly requests: Request[] = [];
+  /** Folders of test/fixtures/cvmfs, the first that has a file wins. */
+  layers: string[];
+  readonly deleted = new Set<string>();
+  /** Further files. */
+  readonly files = new Map<string, Buffer>();
+  misbehave: (request: Request) => Fault | null = () => null;
+  readonly #server = createServer((request, response) => this.#answer(request, response));
+
+  private constructor(layers: string[]) {
+    this.layers = layers;
+  }
+
+  static async start(...layers: string[]): Promise<RepositoryServer> {
+    const server = new RepositoryServer(layers);
+    server.#server.listen(0, '127.0.0.1');
+    await once(server.#server, 'listening');
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** How often that path was asked for. */
+  count(path: string): number {
+    return this.requests.filter((request) => request.path === path).length;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await once(this.#server, 'close');
+  }
+
+  /** Nobody listens there any more. */
+  static async deadUrl(): Promise<string> {
+    const server = await RepositoryServer.start();
+    const { url } = server;
+    await server.stop();
+    return url;
+  }
+
+  #answer(incoming: IncomingMessage, response: ServerResponse): void {
+    const proxied = incoming.url?.startsWith('http://') ?? false;
+    const { pathname } = new URL(incoming.url ?? '/', 'http://x');
+    const noCache = incoming.headers['cache-control'] === 'no-cache';
+    const request = { path: pathname.slice(1), proxied, noCache };
+    this.requests.push(request);
+    const body = this.#read(request.path);
+    const fault = this.misbehave(request);
+    if (fault !== null) misbehave(response, fault, body ?? Buffer.alloc(0));
+    else if (body === null) response.writeHead(404).end('not here');
+    else response.writeHead(200, { 'content-length': body.length }).end(body);
+  }
+
+  #read(path: string): Buffer | null {
+    if (this.deleted.has(path)) return null;
+    const further = this.files.get(path);
+    if (further) return further;
+    for (const layer of this.layers) {
+      try {
+        return readFileSync(join(FIXTURES, layer, path));
+      } catch (error) {
+        if (!['ENOENT', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+      }
+    }
+    return null;
+  }
+}
+
+function misbehave(response: ServerResponse, fault: Fault, body: Buffer): void {
+  if (typeof fault === 'object') {
+    if ('instead' in fault) response.end(fault.instead);
+    else response.writeHead(fault.status, fault.headers).end('a fault');
+    return;
+  }
+  const half = body.subarray(0, body.length >> 1);
+  switch (fault) {
+    case 'hang':
+      return;
+    case 'hang in body':
+      response.writeHead(200, { 'content-length': body.length }).write(half);
+      return;
+    case 'truncate':
+      response.writeHead(200, { 'content-length': body.length });
+      response.write(half, () => response.destroy());
+      return;
+    case 'reset':
+      response.socket?.resetAndDestroy();
+      return;
+    case 'flip a bit': {
+      const flipped = Buffer.from(body);
+      flipped[half.length] = (flipped[half.length] ?? 0) ^ 1;
+      response.end(flipped);
+      return;
+    }
+    case 'append':
+      response.end(Buffer.concat([body, Buffer.from('more')]));
+      return;
+    case 'redirect':
+      response.writeHead(302, { location: '/elsewhere' }).end();
+      return;
+    case 'huge length':
+      response.writeHead(200, { 'content-length': 2 ** 50 }).write(half);
+      return;
+    case 'endless': {
+      const more = () => void (response.destroyed || response.write(Buffer.alloc(65536, 'x'), more));
+      more();
+      return;
+    }
+    case 'gzip':
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(body));
+  }
+}
