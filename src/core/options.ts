@@ -2,7 +2,7 @@
 
 import { ThinlayerError } from './errors.js';
 import { parseSize } from './size.js';
-import { isRepositoryName } from './thin-descriptor.js';
+import { isRepositoryName } from './repository-name.js';
 
 /** How much of an acknowledged change survives a power cut (ARCHITECTURE.md, "On disk"). */
 export type SyncMode = 'records' | 'data' | 'off';

@@ -8,6 +8,7 @@
 
 import { ThinlayerError } from './errors.js';
 import type { LowerLayer, ThinLayer } from './model.js';
+import { isRepositoryName } from './repository-name.js';
 
 /** Far above what a descriptor with the most layers needs. */
 export const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
@@ -49,14 +50,6 @@ export function parseThinLayers(value: unknown): ThinLayer[] {
   if (value.length > MAX_LAYERS)
     throw invalid(`it has ${value.length} layers, at most ${MAX_LAYERS} can be mounted`);
   return value.map((layer: unknown, index) => parseKeptLayer(objectOf(layer, `layers[${index}]`), index));
-}
-
-/** A name that may stand in a path and a URL: a host name, as CVMFS requires. */
-export function isRepositoryName(name: string): boolean {
-  return (
-    name.length <= 253 &&
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/i.test(name)
-  );
 }
 
 /** The file, and nothing else beside it, is what makes a layer thin. */
