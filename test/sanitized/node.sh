@@ -1,4 +1,5 @@
 #!/bin/sh
-# node.sh ARGUMENT…: Node with a sanitizer's library in it ($THINLAYER_SANITIZER), which an addon loaded later needs: the library
-# has to be there before the first malloc. children.ts keeps it out of every other program that a test starts.
-LD_PRELOAD="$THINLAYER_SANITIZER $THINLAYER_ADDON" exec node --import "$(dirname "$0")/../../dist/test/sanitized/children.js" "$@"
+# node.sh ARGUMENT…: Node with a sanitizer's library in it, as run.sh wants it for the addon: the library has to be there
+# before the first malloc, and the addon before the library first looks for the names of functions. children.ts keeps both
+# out of every other program that a test starts. To be called by its whole path: Node's test runner hands --import on.
+LD_PRELOAD="$THINLAYER_SANITIZER $THINLAYER_ADDON" exec "$THINLAYER_NODE" --import "$(dirname "$0")/../../dist/test/sanitized/children.js" "$@"

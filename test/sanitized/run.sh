@@ -1,14 +1,13 @@
 #!/bin/bash
 # run.sh address|thread [TEST-FILE…]: builds the addon with GCC's sanitizers beside the usual build, and runs the tests
 # that use it, or those named (dist/…), with that. Fails if a test fails, or if a sanitizer found something anywhere: in a
-# daemon that a test started, too. The usual build and dist/ have to be there (npm run build).
+# daemon that a test started, too.
 #
 # address: memory errors, and undefined behaviour. Leaks are not looked for: V8 frees nothing at its end.
 # thread: data races of the addon. Node is not instrumented, so what it does to its own memory is not seen; what it does
 # through libc is, and tsan-suppressions.txt says which findings of that kind are not ours.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-. test/setup/node-headers.sh
 
 case ${1:-} in
   address) sanitize=address,undefined library=libasan.so ;;
@@ -21,6 +20,8 @@ files=("$@")
 [ $# -gt 0 ] || mapfile -t files < <(find test/native test/unit/host test/daemon/{fuzz,hostile-archives,smoke}.test.ts -name '*.test.ts' |
   sort | sed 's|^|dist/|; s|ts$|js|')
 
+bash test/setup/ensure.sh build daemon
+. test/setup/node-headers.sh
 # node-gyp builds in its source directory only: so it gets one of its own.
 mkdir -p "$build"
 cp --update native/*.cc native/*.h native/binding.gyp "$build"
@@ -29,8 +30,9 @@ GYP_DEFINES="sanitize=$sanitize" node_modules/.bin/node-gyp configure build -C "
 reports=$build/reports
 rm -rf "$reports" && mkdir "$reports"
 export THINLAYER_ADDON=$build/build/Release/thinlayer.node
+THINLAYER_NODE=$(command -v node)
 THINLAYER_SANITIZER=$(gcc -print-file-name=$library)
-export THINLAYER_SANITIZER
+export THINLAYER_NODE THINLAYER_SANITIZER
 # A report of undefined behaviour goes to standard error (libubsan has a log_path, and does not heed it beside libasan): there
 # the end of the process is what makes the test fail.
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:disable_coredump=1:log_path=$reports/report
