@@ -74,7 +74,6 @@ ensure_addon() {
   local addon
   addon=$(built_addon)
   [ -n "$addon" ] && [ -z "$(find native -maxdepth 1 -type f -newer "$addon")" ] && return
-  . test/setup/node-headers.sh
   say "building the native addon"
   npm run --silent build:native 2>&1 | { grep -E '(error|warning):' || true; } >&2
   [ -n "$(built_addon)" ] || { say "the addon was not built: run npm run build:native to see why"; exit 1; }
