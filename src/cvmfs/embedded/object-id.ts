@@ -42,6 +42,10 @@ export function objectPath(id: ObjectId): string {
   return `${id.hex.slice(0, 2)}/${id.hex.slice(2)}${TAILS[id.algorithm]}${id.kind}`;
 }
 
+export function isObjectPath(path: string): boolean {
+  return PATH.test(path);
+}
+
 /** The object whose path that is. Throws `invalid_argument`. */
 export function parseObjectPath(path: string): ObjectId {
   const match = PATH.exec(path);

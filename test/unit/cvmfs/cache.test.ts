@@ -130,14 +130,27 @@ test('check finds what changed, what was cut, what has no checksum; the rest sta
   bytes[500] = 255;
   writeFileSync(file(0), bytes);
   truncateSync(file(1), 10);
-  unlinkSync(join(directory, 'checksums', objectPath(nth(2))));
+  const lines = readFileSync(join(directory, 'checksums'), 'latin1');
+  writeFileSync(join(directory, 'checksums'), lines.replace(objectPath(nth(2)), '\0'.repeat(41)));
   unlinkSync(file(3));
   const report = await cache.check();
   assert.deepEqual([...report.damaged].sort(), [0, 1, 2].map((n) => objectPath(nth(n))).sort());
   assert.equal(report.objects, 4);
   assert.deepEqual(await held(cache, 5), [4]);
-  assert.equal(existsSync(join(directory, 'checksums', objectPath(nth(3)))), false);
   assert.deepEqual((await cache.check()).damaged, []);
+});
+
+test('checksums of objects that went are forgotten when they are most of the file', async (t) => {
+  const { cache, directory } = await cacheOf(t);
+  for (let n = 0; n < 5; n++) await put(cache, n, 1000);
+  const path = join(directory, 'checksums');
+  const kept = readFileSync(path, 'latin1');
+  const gone = (n: number) => `${objectPath({ ...nth(n), kind: 'P' })} 1000.00000000\n`;
+  writeFileSync(path, kept + Array.from({ length: 30_000 }, (_, n) => gone(n + 10)).join(''));
+  const { cache: next } = await cacheOf(t, Infinity, directory);
+  // The newest thousand stay as well.
+  assert.equal(readFileSync(path, 'latin1').split('\n').length, 5 + 1000 + 1);
+  assert.deepEqual((await next.check()).damaged, []);
 });
 
 test('an empty object has a checksum as well', async (t) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,6 +15,8 @@ import type { Fault } from './server.js';
 const LOREM = parseObjectPath('a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed');
 const LOREM_URL = `data/${objectPath(LOREM)}`;
 const HOW = { compressed: true, size: 30_000 };
+/** Objects that may be so large are inflated as they arrive. */
+const LARGE = 1 << 20;
 
 function written(client: { objects: { cache: { directory: string } } }): string[] {
   return readdirSync(join(client.objects.cache.directory, 'txn'));
@@ -92,7 +95,11 @@ const FAULTS: [string, Fault, RegExp][] = [
   ['answers 503', { status: 503 }, /answered 503/],
   ['answers 206', { status: 206 }, /answered 206/],
   ['sends another object', { instead: deflateSync('another') }, /its hash is another/],
-  ['sends what is no zlib', { instead: Buffer.from('no zlib') }, /is not a whole zlib stream/],
+  [
+    'sends what is no zlib',
+    { instead: Buffer.from('no zlib') },
+    /is not a whole zlib stream|its hash is another/,
+  ],
   ['sends nothing', { instead: Buffer.alloc(0) }, /is not a whole zlib stream|its hash is another/],
 ];
 
@@ -105,10 +112,12 @@ for (const [what, fault, message] of FAULTS) {
     assert.equal(readFileSync(await both.objects.fetch(LOREM, HOW)).length, 30_000);
     assert.deepEqual(written(both), []);
 
-    const alone = await clientOf(t, 'thin', [bad.url]);
-    await assert.rejects(alone.objects.fetch(LOREM, HOW), { name: 'ThinlayerError', message });
-    assert.equal(await alone.objects.cache.find(LOREM), null);
-    assert.deepEqual(written(alone), []);
+    const alone = await clientOf(t, 'thin', [bad.url], { maxRetries: 0 });
+    for (const how of [HOW, { ...HOW, size: LARGE }, { compressed: false, size: 30_000 }]) {
+      await assert.rejects(alone.objects.fetch(LOREM, how), { name: 'ThinlayerError', message });
+      assert.equal(await alone.objects.cache.find(LOREM), null);
+      assert.deepEqual(written(alone), []);
+    }
   });
 }
 
@@ -164,30 +173,32 @@ test('a dead proxy is left for the next group, and for the way without one', asy
 });
 
 test('an object is never larger than its catalog says', async (t) => {
-  const stored = deflateSync(Buffer.alloc(50_000_000));
-  const id = sha1Object(stored);
   const server = await serverOf(t);
-  server.files.set(`data/${objectPath(id)}`, stored);
   const client = await clientOf(t, 'thin', [server.url]);
-  const message = /holds more than the 49999999 bytes/;
-  await assert.rejects(client.objects.fetch(id, { compressed: true, size: 49_999_999 }), {
-    code: 'data_loss',
-    message,
-  });
-  assert.ok(await client.objects.fetch(id, { compressed: true, size: 50_000_000 }));
+  for (const size of [1, 1000, 50_000_000]) {
+    const stored = deflateSync(Buffer.alloc(size));
+    const id = sha1Object(stored);
+    server.files.set(`data/${objectPath(id)}`, stored);
+    const message = /holds more than the \d+ bytes/;
+    const tooSmall = { compressed: true, size: size - 1 };
+    await assert.rejects(client.objects.fetch(id, tooSmall), { code: 'data_loss', op: 'verify', message });
+    assert.equal(readFileSync(await client.objects.fetch(id, { compressed: true, size })).length, size);
+  }
 });
 
 test('bytes after the end of the zlib stream are refused even if the hash covers them', async (t) => {
-  const stored = Buffer.concat([deflateSync(Buffer.alloc(200_000, 'abc')), Buffer.alloc(100, 1)]);
-  const id = sha1Object(stored);
   const server = await serverOf(t);
-  server.files.set(`data/${objectPath(id)}`, stored);
   const client = await clientOf(t, 'thin', [server.url]);
-  const message = /has 100 bytes after the end of its zlib stream/;
-  await assert.rejects(client.objects.fetch(id, { compressed: true, size: 200_000 }), {
-    code: 'data_loss',
-    message,
-  });
+  for (const size of [1000, 200_000, 5_000_000]) {
+    const stored = Buffer.concat([deflateSync(randomBytes(size)), Buffer.alloc(100, 1)]);
+    const id = sha1Object(stored);
+    server.files.set(`data/${objectPath(id)}`, stored);
+    const message = /has 100 bytes after the end of its zlib stream/;
+    await assert.rejects(client.objects.fetch(id, { compressed: true, size }), {
+      code: 'data_loss',
+      message,
+    });
+  }
 });
 
 test('more transfers than connections wait for their turn, and no clock runs against them', async (t) => {

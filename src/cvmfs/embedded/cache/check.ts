@@ -4,8 +4,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
-import { checksumOf, readChecksum } from './checksum.js';
-import { checksumPath, checksummedObjects, statObject, storedObjects } from './layout.js';
+import { checksumOf, readChecksums } from './checksum.js';
+import { storedObjects } from './layout.js';
+import type { StoredObject } from './layout.js';
 
 export interface CheckReport {
   readonly objects: number;
@@ -16,40 +17,26 @@ export interface CheckReport {
 
 /** Reads everything. Other processes may go on using the cache meanwhile. */
 export async function checkCache(directory: string): Promise<CheckReport> {
-  let objects = 0;
-  let bytes = 0;
+  const found: StoredObject[] = [];
+  for await (const stored of storedObjects(directory)) found.push(stored);
+  // After the objects: an object has its checksum before it has its name.
+  const checksums = await readChecksums(directory, new Set(found.map(({ object }) => object)));
   const damaged: string[] = [];
-  for await (const { object, size } of storedObjects(directory)) {
-    objects += 1;
-    bytes += size;
-    if (await isSound(directory, object)) continue;
+  for (const { object } of found) {
+    if (await isSound(join(directory, object), checksums.get(object))) continue;
     damaged.push(object);
-    await removeObject(directory, object);
+    await rm(join(directory, object), { force: true });
   }
-  await removeLeftChecksums(directory);
-  return { objects, bytes, damaged };
+  const bytes = found.reduce((sum, { size }) => sum + size, 0);
+  return { objects: found.length, bytes, damaged };
 }
 
-/** First the object: without its checksum it would be taken for damaged. */
-export async function removeObject(directory: string, object: string): Promise<void> {
-  await rm(join(directory, object), { force: true });
-  await rm(checksumPath(directory, object), { force: true });
-}
-
-async function isSound(directory: string, object: string): Promise<boolean> {
-  const expected = await readChecksum(checksumPath(directory, object));
+async function isSound(file: string, checksum: string | undefined): Promise<boolean> {
   try {
-    return expected === (await checksumOf(join(directory, object)));
+    return checksum === (await checksumOf(file));
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return true; // Evicted meanwhile.
     if (isErrno(error, 'EIO')) return false;
     throw error;
-  }
-}
-
-async function removeLeftChecksums(directory: string): Promise<void> {
-  for (const object of await checksummedObjects(directory)) {
-    if (await statObject(directory, object)) continue;
-    await rm(checksumPath(directory, object), { force: true });
   }
 }

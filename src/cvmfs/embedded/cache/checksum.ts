@@ -1,18 +1,25 @@
 /**
  * An object's name is the hash of its compressed bytes, which the cache does not keep: whether the file is still what
- * was once verified, the name cannot tell. So each object has a checksum of its decompressed content, in the target of a
- * symbolic link. That is made in one step, needs no block of its own (it fits into the inode), works on file systems
- * without extended attributes, and unlike one common file it needs no lock between processes. The content follows from
- * the name, so whoever writes the same link writes the same target.
+ * was once verified, the name cannot tell. So the size and CRC-32 of its decompressed content are appended to one file,
+ * `checksums`, before the object gets its name: `b6/c1…9eP 48.0d4a1185`. One small append costs next to nothing, where
+ * a file or link beside each object costs an inode (more than half a millisecond on a busy ext4); extended attributes
+ * are not there on every file system. Appends of several processes do not mix (O_APPEND), and since the content follows
+ * from the name, two lines of one object say the same. A line that a power cut damaged counts as missing.
  *
  * CRC-32 finds what disks and power cuts do. Against those who can write here nothing beside the files could help.
  */
 
 import { createReadStream } from 'node:fs';
-import { readlink, symlink, unlink } from 'node:fs/promises';
+import { appendFile, open, rename, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
-import { isErrno } from '../../../core/errno.js';
+const LINE = /^([0-9a-f]{2}\/[0-9a-zA-Z-]{38,48}) (\d{1,16}\.[0-9a-f]{8})$/;
+/** Of the newest lines all are kept: their objects may be just about to get their names. */
+const NEWEST = 1000;
+/** Not worth rewriting. */
+const SMALL_BYTES = 1024 * 1024;
 
 /** Of content that arrives piece by piece. */
 export class Checksum {
@@ -40,23 +47,51 @@ export async function checksumOf(file: string): Promise<string> {
   return String(checksum);
 }
 
-/** Null if there is none. */
-export async function readChecksum(link: string): Promise<string | null> {
+export async function appendChecksum(directory: string, object: string, checksum: Checksum): Promise<void> {
+  await appendFile(join(directory, 'checksums'), `${object} ${String(checksum)}\n`, { mode: 0o600 });
+}
+
+/** Of these objects; those without one are left out. */
+export async function readChecksums(
+  directory: string,
+  of: ReadonlySet<string>,
+): Promise<Map<string, string>> {
+  const file = await open(join(directory, 'checksums'), 'a+', 0o600);
   try {
-    return await readlink(link);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EINVAL')) return null;
-    throw error;
+    return new Map((await pairs(file)).filter(([object]) => of.has(object)));
+  } finally {
+    await file.close();
   }
 }
 
-export async function writeChecksum(link: string, checksum: string): Promise<void> {
+/** Leaves out the lines of objects that are no longer there, if they are most of a large file. */
+export async function compactChecksums(directory: string, objects: ReadonlySet<string>): Promise<void> {
+  const path = join(directory, 'checksums');
+  const file = await open(path, 'a+', 0o600);
   try {
-    await symlink(checksum, link);
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-    if ((await readChecksum(link)) === checksum) return;
-    await unlink(link);
-    await symlink(checksum, link);
+    if ((await file.stat()).size < SMALL_BYTES) return;
+    const before = await pairs(file);
+    if (before.length < 2 * objects.size) return;
+    const kept = before.filter(([object], n) => objects.has(object) || n >= before.length - NEWEST);
+    const draft = join(directory, 'txn', `checksums.${process.pid}`);
+    await writeFile(draft, text([...new Map(kept)]), { mode: 0o600 });
+    await rename(draft, path);
+    // What others appended meanwhile: reading goes on where it ended.
+    await appendFile(path, text(await pairs(file)));
+  } finally {
+    await file.close();
   }
+}
+
+/** From where the file stands, to its end. */
+async function pairs(file: FileHandle): Promise<[string, string][]> {
+  const lines = (await file.readFile('latin1')).split('\n');
+  return lines.flatMap((line) => {
+    const [, object, checksum] = LINE.exec(line) ?? [];
+    return object !== undefined && checksum !== undefined ? [[object, checksum] as [string, string]] : [];
+  });
+}
+
+function text(lines: readonly (readonly [string, string])[]): string {
+  return lines.map(([object, checksum]) => `${object} ${checksum}\n`).join('');
 }
