@@ -2,6 +2,19 @@
   "variables": {
     "sanitize%": ""
   },
+  "target_defaults": {
+    "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],
+    "cflags!": ["-fno-exceptions"],
+    "cflags_cc!": ["-fno-exceptions", "-std=gnu++20", "-std=gnu++17"],
+    "cflags_cc": ["-std=c++17", "-fexceptions", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type"],
+    "conditions": [
+      ["sanitize!=''", {
+        "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
+        "ldflags": ["-fsanitize=<(sanitize)"]
+      }]
+    ]
+  },
   "targets": [
     {
       "target_name": "thinlayer",
@@ -29,18 +42,39 @@
         "tree_walk.cc",
         "tree_reader.cc",
         "tree_compare.cc"
-      ],
-      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],
-      "cflags!": ["-fno-exceptions"],
-      "cflags_cc!": ["-fno-exceptions", "-std=gnu++20", "-std=gnu++17"],
-      "cflags_cc": ["-std=c++17", "-fexceptions", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-cast-function-type"],
-      "conditions": [
-        ["sanitize!=''", {
-          "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
-          "ldflags": ["-fsanitize=<(sanitize)"]
-        }]
       ]
+    },
+    {
+      "target_name": "thinlayer_cvmfs",
+      "sources": [
+        "worker.cc",
+        "cvmfs/addon.cc",
+        "cvmfs/session.cc",
+        "cvmfs/refresh.cc",
+        "cvmfs/serve.cc",
+        "cvmfs/operations.cc",
+        "cvmfs/operations_name.cc",
+        "cvmfs/operations_directory.cc",
+        "cvmfs/operations_file.cc",
+        "cvmfs/operations_xattr.cc",
+        "cvmfs/magic.cc",
+        "cvmfs/misses.cc",
+        "cvmfs/repository.cc",
+        "cvmfs/layers.cc",
+        "cvmfs/inodes.cc",
+        "cvmfs/catalog_tree.cc",
+        "cvmfs/catalog.cc",
+        "cvmfs/connections.cc",
+        "cvmfs/database.cc",
+        "cvmfs/objects.cc",
+        "cvmfs/entry.cc",
+        "cvmfs/xattrs.cc",
+        "cvmfs/variables.cc",
+        "cvmfs/object_name.cc",
+        "cvmfs/md5.cc"
+      ],
+      "cflags_cc": ["<!@(pkg-config --cflags fuse3 sqlite3)"],
+      "libraries": ["<!@(pkg-config --libs fuse3 sqlite3)"]
     }
   ]
 }

@@ -1,0 +1,232 @@
+// The addon thinlayer_cvmfs as JavaScript sees it: mountRepository.
+#include <napi.h>
+
+#include <cerrno>
+
+#include "../worker.h"
+#include "refresh.h"
+#include "session.h"
+
+namespace thinlayer::cvmfs {
+namespace {
+
+struct Question {
+  uint64_t number;
+  Missing missing;
+};
+
+void CallMiss(Napi::Env env, Napi::Function on_miss, std::nullptr_t*, Question* question) {
+  std::unique_ptr<Question> owned(question);
+  if (env == nullptr) return;  // the environment is being torn down
+  Napi::Object miss = Napi::Object::New(env);
+  miss.Set("number", static_cast<double>(owned->number));
+  miss.Set("object", owned->missing.object);
+  miss.Set("compressed", owned->missing.compressed);
+  miss.Set("size", static_cast<double>(owned->missing.size));
+  miss.Set("path", owned->missing.path);
+  miss.Set("external", owned->missing.external);
+  on_miss.Call({miss});
+}
+using MissCall = Napi::TypedThreadSafeFunction<std::nullptr_t, Question, CallMiss>;
+
+void CallEnd(Napi::Env env, Napi::Function on_end, std::nullptr_t*, int* error) {
+  std::unique_ptr<int> owned(error);
+  if (env != nullptr) on_end.Call({Napi::Number::New(env, *owned)});
+}
+using EndCall = Napi::TypedThreadSafeFunction<std::nullptr_t, int, CallEnd>;
+
+// One mount. Jobs on it run one after the other: a refresh never overlaps with the end.
+struct Mount {
+  explicit Mount(RepositoryOptions options)
+      : repository(std::move(options), [this](uint64_t number, const Missing& missing) { Ask(number, missing); }) {}
+
+  void Ask(uint64_t number, const Missing& missing) {
+    repository.counters.misses++;
+    auto question = std::make_unique<Question>(Question{number, missing});
+    if (miss.NonBlockingCall(question.get()) == napi_ok) question.release();
+    else repository.misses.Complete(number, EIO);
+  }
+
+  MissCall miss;
+  EndCall end;
+  Repository repository;
+  std::unique_ptr<Session> session;
+  Strand strand{Lane::kMount};
+  // While it is mounted, whatever JavaScript forgets; so the end of the process ends no thread of it.
+  std::shared_ptr<Mount> self;
+};
+using MountPtr = std::shared_ptr<Mount>;
+
+Xattrs StringsByName(const Napi::Value& value) {
+  Xattrs strings;
+  Napi::Object object = value.As<Napi::Object>();
+  Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    std::string name = names.Get(i).As<Napi::String>().Utf8Value();
+    strings[name] = object.Get(name).As<Napi::String>().Utf8Value();
+  }
+  return strings;
+}
+
+std::vector<std::string> Strings(const Napi::Value& value) {
+  Napi::Array array = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  return strings;
+}
+
+std::optional<uint32_t> MaybeId(const Napi::Value& value) {
+  if (!value.IsNumber()) return std::nullopt;
+  return value.As<Napi::Number>().Uint32Value();
+}
+
+// {all, others: number or null, map: [from, to, from, to, ...]}
+IdMap ParseIds(const Napi::Value& value) {
+  Napi::Object object = value.As<Napi::Object>();
+  IdMap ids;
+  ids.all = MaybeId(object.Get("all"));
+  ids.others = MaybeId(object.Get("others"));
+  Napi::Array pairs = object.Get("map").As<Napi::Array>();
+  for (uint32_t i = 0; i + 1 < pairs.Length(); i += 2) ids.map[*MaybeId(pairs.Get(i))] = *MaybeId(pairs.Get(i + 1));
+  return ids;
+}
+
+RepositoryOptions ParseOptions(const Napi::Object& o) {
+  RepositoryOptions options;
+  options.fqrn = o.Get("fqrn").As<Napi::String>().Utf8Value();
+  options.cache = o.Get("cache").As<Napi::String>().Utf8Value();
+  options.uids = ParseIds(o.Get("uids"));
+  options.gids = ParseIds(o.Get("gids"));
+  options.layers = o.Get("layers").As<Napi::Boolean>().Value();
+  options.hide_magic = o.Get("hideMagicXattrs").As<Napi::Boolean>().Value();
+  options.kernel_cache_seconds = o.Get("kernelCacheSeconds").As<Napi::Number>().DoubleValue();
+  options.variables = StringsByName(o.Get("variables"));
+  return options;
+}
+
+Napi::Promise SubmitOn(Napi::Env env, const MountPtr& mount, std::function<void(Mount&)> work) {
+  return mount->strand.Submit(env, std::make_unique<FunctionJob<bool>>(
+                                       [mount, work = std::move(work)] { return work(*mount), true; },
+                                       [](Napi::Env e, bool&) { return e.Undefined(); }));
+}
+
+void SetRoot(Mount& mount, const std::string& object, uint64_t revision) {
+  if (!mount.session) FailWith(ENOTCONN, "setRoot", object, "it is unmounted");
+  try {
+    Refresh(mount.repository, mount.session->handle(), object, revision);
+  } catch (const Missing& missing) {
+    FailWith(ENOENT, "setRoot", object, "it is not in the cache");
+  } catch (const Fault& fault) {
+    FailWith(fault.number, "setRoot", object, "it is no catalog that can be read");
+  }
+}
+
+Napi::Value SetRootJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  std::string object = info[0].As<Napi::String>().Utf8Value();
+  auto revision = static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue());
+  return SubmitOn(info.Env(), mount, [object, revision](Mount& m) { SetRoot(m, object, revision); });
+}
+
+Napi::Value CompleteJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  auto number = static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue());
+  mount->repository.misses.Complete(number, info[1].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  std::vector<std::string> used = mount->repository.objects.TakeUsed();
+  if (auto tree = mount->repository.TreeOrNull()) {
+    for (std::string& object : tree->LoadedObjects()) used.push_back(std::move(object));
+  }
+  Napi::Array array = Napi::Array::New(info.Env(), used.size());
+  for (uint32_t i = 0; i < used.size(); ++i) array.Set(i, used[i]);
+  return array;
+}
+
+Napi::Value SetMagicJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  mount->repository.SetMagic(StringsByName(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value StatisticsJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  Repository& repository = mount->repository;
+  const Counters& counters = repository.counters;
+  auto tree = repository.TreeOrNull();
+  const std::pair<const char*, uint64_t> all[] = {{"lookups", counters.lookups},
+                                                  {"opens", counters.opens},
+                                                  {"directoryOpens", counters.directory_opens},
+                                                  {"reads", counters.reads},
+                                                  {"bytesRead", counters.bytes_read},
+                                                  {"misses", counters.misses},
+                                                  {"failures", counters.failures},
+                                                  {"waiting", repository.misses.waiting()},
+                                                  {"inodes", repository.inodes.size()},
+                                                  {"catalogs", tree ? tree->LoadedObjects().size() : 0},
+                                                  {"revision", tree ? tree->revision() : 0}};
+  Napi::Object object = Napi::Object::New(info.Env());
+  for (const auto& [name, value] : all) object.Set(name, static_cast<double>(value));
+  return object;
+}
+
+// Those who wait for objects must not be waited for.
+Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  mount->repository.misses.Close(ENOTCONN);
+  return SubmitOn(info.Env(), mount, [](Mount& m) {
+    if (!m.session) return;
+    m.session.reset();
+    m.self.reset();  // the job has another reference
+    m.miss.Release();
+    m.end.Release();
+  });
+}
+
+Napi::Object Wrap(Napi::Env env, const MountPtr& mount) {
+  using Method = Napi::Value (*)(const MountPtr&, const Napi::CallbackInfo&);
+  const std::pair<const char*, Method> methods[] = {{"setRoot", SetRootJs},       {"complete", CompleteJs},
+                                                    {"takeUsed", TakeUsedJs},     {"setMagic", SetMagicJs},
+                                                    {"statistics", StatisticsJs}, {"unmount", UnmountJs}};
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& [name, method] : methods) {
+    auto call = [mount, method = method](const Napi::CallbackInfo& info) { return method(mount, info); };
+    object.Set(name, Napi::Function::New(env, call, name));
+  }
+  return object;
+}
+
+// (options, onMiss, onEnd(errno)). The mount keeps the event loop alive.
+Napi::Value MountRepository(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object options = info[0].As<Napi::Object>();
+  MountPtr mount = std::make_shared<Mount>(ParseOptions(options));
+  mount->miss = MissCall::New(env, info[1].As<Napi::Function>(), "thinlayer miss", 0, 1);
+  mount->end = EndCall::New(env, info[2].As<Napi::Function>(), "thinlayer end", 0, 1);
+  std::string mountpoint = options.Get("mountpoint").As<Napi::String>().Utf8Value();
+  auto run = [mount, mountpoint, words = Strings(options.Get("mountOptions"))] {
+    auto ended = [raw = mount.get()](int error) {
+      auto value = std::make_unique<int>(error);
+      if (raw->end.NonBlockingCall(value.get()) == napi_ok) value.release();
+    };
+    try {
+      mount->session = std::make_unique<Session>(mount->repository, mountpoint, words, ended);
+    } catch (...) {
+      mount->miss.Release();
+      mount->end.Release();
+      throw;
+    }
+    mount->self = mount;
+    return true;
+  };
+  return mount->strand.Submit(
+      env, std::make_unique<FunctionJob<bool>>(run, [mount](Napi::Env e, bool&) { return Wrap(e, mount); }));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  InitWorkers(env);
+  exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
+  return exports;
+}
+
+NODE_API_MODULE(thinlayer_cvmfs, Init)
+
+}  // namespace
+}  // namespace thinlayer::cvmfs

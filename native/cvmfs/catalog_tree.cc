@@ -1,0 +1,101 @@
+#include "catalog_tree.h"
+
+#include <limits.h>
+
+#include <cerrno>
+
+namespace thinlayer::cvmfs {
+namespace {
+
+constexpr size_t kMaxEntries = 8192;
+
+}  // namespace
+
+CatalogTree::CatalogTree(Connections& connections, const std::string& root, uint64_t revision, CatalogTree* earlier)
+    : connections_(connections),
+      root_(Catalog::Load(connections, {root, 0}, "")),
+      revision_(revision),
+      earlier_(earlier ? earlier->Loaded() : Catalogs()) {}
+
+std::shared_ptr<const Catalog> CatalogTree::CatalogOf(const std::string& directory) {
+  std::shared_ptr<const Catalog> catalog = root_;
+  for (size_t end = 0; end < directory.size();) {
+    end = std::min(directory.find('/', end + 1), directory.size());
+    if (catalog->nested().empty()) continue;
+    std::string path = directory.substr(0, end);
+    auto nested = catalog->nested().find(path);
+    if (nested != catalog->nested().end()) catalog = Mounted(path, nested->second);
+  }
+  return catalog;
+}
+
+std::shared_ptr<const Catalog> CatalogTree::Mounted(const std::string& path, const CatalogReference& reference) {
+  {
+    std::lock_guard<std::mutex> lock(catalogs_mutex_);
+    auto known = catalogs_.find(path);
+    if (known != catalogs_.end()) return known->second;
+  }
+  auto earlier = earlier_.find(path);
+  bool same = earlier != earlier_.end() && earlier->second->object() == reference.object;
+  // Two requests may load it at once: the first one's is kept.
+  std::shared_ptr<const Catalog> loaded = same ? earlier->second : Catalog::Load(connections_, reference, path);
+  std::lock_guard<std::mutex> lock(catalogs_mutex_);
+  return catalogs_.emplace(path, std::move(loaded)).first->second;
+}
+
+EntryPtr CatalogTree::Find(const std::string& path) {
+  PathHash hash = Md5(path);
+  {
+    std::lock_guard<std::mutex> lock(entries_mutex_);
+    auto known = by_path_.find(hash);
+    if (known != by_path_.end()) {
+      entries_.splice(entries_.begin(), entries_, known->second);
+      return known->second->second;
+    }
+  }
+  // A nested catalog's mountpoint is told by the catalog around it: a stat of it loads nothing.
+  std::string parent = path.empty() ? path : path.substr(0, path.rfind('/'));
+  return Remember(hash, CatalogOf(parent)->Find(path));
+}
+
+EntryPtr CatalogTree::Remember(const PathHash& path, EntryPtr entry) {
+  std::lock_guard<std::mutex> lock(entries_mutex_);
+  if (by_path_.count(path) > 0) return entry;
+  entries_.emplace_front(path, entry);
+  by_path_[path] = entries_.begin();
+  if (entries_.size() > kMaxEntries) {
+    by_path_.erase(entries_.back().first);
+    entries_.pop_back();
+  }
+  return entry;
+}
+
+std::vector<EntryPtr> CatalogTree::List(const std::string& path) { return CatalogOf(path)->List(path); }
+
+CatalogTree::Catalogs CatalogTree::Loaded() {
+  std::lock_guard<std::mutex> lock(catalogs_mutex_);
+  return catalogs_;
+}
+
+std::vector<std::string> CatalogTree::LoadedObjects() {
+  std::vector<std::string> objects{root_->object()};
+  for (const auto& [path, catalog] : Loaded()) objects.push_back(catalog->object());
+  return objects;
+}
+
+CatalogTree::Use::Use(std::shared_ptr<CatalogTree> tree) : tree_(std::move(tree)) {
+  std::lock_guard<std::mutex> lock(tree_->uses_mutex_);
+  ++tree_->uses_;
+}
+
+CatalogTree::Use::~Use() {
+  std::lock_guard<std::mutex> lock(tree_->uses_mutex_);
+  if (--tree_->uses_ == 0) tree_->unused_.notify_all();
+}
+
+void CatalogTree::WaitUntilUnused() {
+  std::unique_lock<std::mutex> lock(uses_mutex_);
+  unused_.wait(lock, [this] { return uses_ == 0; });
+}
+
+}  // namespace thinlayer::cvmfs

@@ -1,0 +1,26 @@
+// How work on a request ends early.
+#ifndef THINLAYER_CVMFS_FAULT_H_
+#define THINLAYER_CVMFS_FAULT_H_
+
+#include <cstdint>
+#include <string>
+
+namespace thinlayer::cvmfs {
+
+// The request is answered with this errno.
+struct Fault {
+  int number;
+};
+
+// An object that is not in the cache: the request is parked until it is, and then run again from its beginning.
+struct Missing {
+  std::string object;  // path below the cache; empty: no root catalog was given yet
+  bool compressed = true;
+  uint64_t size = 0;   // uncompressed, as the catalog has it
+  std::string path;    // in the repository
+  bool external = false;
+};
+
+}  // namespace thinlayer::cvmfs
+
+#endif  // THINLAYER_CVMFS_FAULT_H_

@@ -1,0 +1,72 @@
+// Inodes that the kernel knows: numbers, and which path each one stands for.
+#ifndef THINLAYER_CVMFS_INODES_H_
+#define THINLAYER_CVMFS_INODES_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "entry.h"
+
+namespace thinlayer::cvmfs {
+
+constexpr uint64_t kRootInode = 1;
+
+// A number is made of an entry's identity, so a path keeps it through revisions, and when the kernel forgot it.
+class Inodes {
+ public:
+  Inodes();
+
+  // The number of an entry in a listing, which the kernel will not hold a reference to.
+  uint64_t NumberOf(const PathHash& identity);
+  // The same, and the kernel holds one reference more.
+  uint64_t Refer(uint64_t parent, const Entry& entry);
+  void Forget(uint64_t number, uint64_t references);
+
+  // Fault{ESTALE} if the kernel should not know the number.
+  std::string PathOf(uint64_t number);
+  uint64_t ParentOf(uint64_t number);  // of the root: itself
+
+  // While files of the inode are open their entry stays with it: the path may show another file in the next revision.
+  void NoteOpen(uint64_t number, EntryPtr entry);
+  void NoteRelease(uint64_t number);
+  EntryPtr OpenEntry(uint64_t number);
+  bool Is(uint64_t number, const PathHash& identity);
+
+  struct Known {
+    uint64_t number;
+    std::string path;
+  };
+  // Inodes with children that the kernel knows, or may know not to exist.
+  std::vector<Known> Directories();
+  size_t size();
+
+ private:
+  struct Node {
+    PathHash identity;
+    Node* parent = nullptr;
+    std::string name;
+    uint64_t number = 0;
+    uint64_t references = 0;
+    uint32_t children = 0;
+    uint32_t opened = 0;
+    bool directory = false;
+    EntryPtr entry;
+  };
+  Node& Get(uint64_t number);
+  uint64_t Place(const PathHash& identity) const;
+  void Adopt(Node& node, Node& parent, const std::string& name);
+  void Drop(Node* node);
+  static std::string Path(const Node* node);
+
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::unique_ptr<Node>> nodes_;
+};
+
+}  // namespace thinlayer::cvmfs
+
+#endif  // THINLAYER_CVMFS_INODES_H_

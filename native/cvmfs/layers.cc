@@ -1,0 +1,71 @@
+#include "layers.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace thinlayer::cvmfs {
+namespace {
+
+constexpr std::string_view kMark = ".wh.";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
+constexpr std::string_view kCatalogMarker = ".cvmfscatalog";
+
+bool StartsWith(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
+
+bool IsMark(std::string_view name) { return StartsWith(name, kMark) || name == kCatalogMarker; }
+
+// What `.wh.NAME` deletes; nothing for the other marks, which begin with `.wh..wh.`.
+std::string_view DeletedName(std::string_view mark) {
+  if (!StartsWith(mark, kMark)) return {};
+  std::string_view name = mark.substr(kMark.size());
+  return IsFileName(name) && !StartsWith(name, kMark) ? name : std::string_view();
+}
+
+EntryPtr Whiteout(const Entry& mark, const std::string& directory) {
+  auto entry = std::make_shared<Entry>();
+  entry->name = DeletedName(mark.name);
+  entry->mode = S_IFCHR;
+  entry->mtime = mark.mtime;
+  entry->uid = mark.uid;
+  entry->gid = mark.gid;
+  entry->identity = Md5(directory + "/" + entry->name + '\0' + "whiteout");
+  return entry;
+}
+
+}  // namespace
+
+bool IsInLayers(const std::string& directory) {
+  for (std::string_view root : {"/layers", "/.layers"}) {
+    if (StartsWith(directory, root) && (directory.size() == root.size() || directory[root.size()] == '/')) return true;
+  }
+  return false;
+}
+
+EntryPtr FindInLayer(CatalogTree& tree, const std::string& directory, const std::string& name) {
+  if (IsMark(name)) return nullptr;
+  if (EntryPtr entry = tree.Find(directory + "/" + name)) return entry;
+  std::string mark = std::string(kMark) + name;
+  if (!IsFileName(mark)) return nullptr;
+  EntryPtr deletes = tree.Find(directory + "/" + mark);
+  return deletes ? Whiteout(*deletes, directory) : nullptr;
+}
+
+std::vector<EntryPtr> ListLayer(CatalogTree& tree, const std::string& directory) {
+  std::vector<EntryPtr> all = tree.List(directory);
+  auto marks = std::stable_partition(all.begin(), all.end(), [](auto& entry) { return !IsMark(entry->name); });
+  if (marks == all.end()) return all;
+  std::unordered_set<std::string_view> names;
+  std::for_each(all.begin(), marks, [&](auto& entry) { names.insert(entry->name); });
+  std::vector<EntryPtr> shown(all.begin(), marks);
+  for (; marks != all.end(); ++marks) {
+    std::string_view deleted = DeletedName((*marks)->name);
+    if (!deleted.empty() && names.count(deleted) == 0) shown.push_back(Whiteout(**marks, directory));
+  }
+  return shown;
+}
+
+bool IsOpaque(CatalogTree& tree, const std::string& directory) {
+  return tree.Find(directory + "/" + std::string(kOpaque)) != nullptr;
+}
+
+}  // namespace thinlayer::cvmfs

@@ -1,0 +1,89 @@
+#include "repository.h"
+
+#include <cerrno>
+
+#include "layers.h"
+
+namespace thinlayer::cvmfs {
+
+uint32_t IdMap::operator()(uint32_t id) const {
+  if (all) return *all;
+  auto mapped = map.find(id);
+  return mapped != map.end() ? mapped->second : others.value_or(id);
+}
+
+Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)
+    : options(std::move(repository_options)), objects(options.cache), connections(objects), misses(std::move(ask)) {}
+
+std::shared_ptr<CatalogTree> Repository::TreeOrNull() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return tree_;
+}
+
+CatalogTree::Use Repository::UseTree() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!tree_) throw Missing{};
+  return CatalogTree::Use(tree_);
+}
+
+void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  tree_.swap(tree);
+}
+
+EntryPtr Repository::Find(CatalogTree& tree, const std::string& path) const {
+  if (path.empty()) return tree.Find(path);
+  size_t slash = path.rfind('/');
+  return FindChild(tree, path.substr(0, slash), path.substr(slash + 1));
+}
+
+EntryPtr Repository::FindChild(CatalogTree& tree, const std::string& directory, const std::string& name) const {
+  if (options.layers && IsInLayers(directory)) return FindInLayer(tree, directory, name);
+  return tree.Find(directory + "/" + name);
+}
+
+std::vector<EntryPtr> Repository::List(CatalogTree& tree, const std::string& directory) const {
+  if (options.layers && IsInLayers(directory)) return ListLayer(tree, directory);
+  return tree.List(directory);
+}
+
+bool Repository::IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const {
+  return options.layers && S_ISDIR(entry.mode) && IsInLayers(path) && IsOpaque(tree, path);
+}
+
+EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
+  EntryPtr entry = Find(tree, inodes.PathOf(inode));
+  if (entry && inodes.Is(inode, entry->identity)) return entry;
+  if (EntryPtr open = inodes.OpenEntry(inode)) return open;
+  throw Fault{ESTALE};
+}
+
+struct stat Repository::Stat(const Entry& entry, uint64_t inode) const {
+  struct stat status = {};
+  status.st_ino = inode;
+  status.st_mode = entry.mode;
+  status.st_nlink = entry.links;
+  status.st_uid = options.uids(entry.uid);
+  status.st_gid = options.gids(entry.gid);
+  bool device = S_ISCHR(entry.mode) || S_ISBLK(entry.mode);
+  if (device) status.st_rdev = entry.size;
+  else if (S_ISLNK(entry.mode)) status.st_size = static_cast<off_t>(Target(entry).size());
+  else status.st_size = static_cast<off_t>(entry.size);
+  status.st_blksize = 4096;
+  status.st_blocks = 1 + status.st_size / 512;
+  status.st_mtim = {entry.mtime, static_cast<long>(entry.mtimens)};
+  status.st_atim = status.st_ctim = status.st_mtim;
+  return status;
+}
+
+void Repository::SetMagic(Xattrs values) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  magic_ = std::move(values);
+}
+
+Xattrs Repository::magic() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return magic_;
+}
+
+}  // namespace thinlayer::cvmfs

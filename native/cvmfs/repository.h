@@ -1,0 +1,86 @@
+// A mounted repository: what all requests share.
+#ifndef THINLAYER_CVMFS_REPOSITORY_H_
+#define THINLAYER_CVMFS_REPOSITORY_H_
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "catalog_tree.h"
+#include "connections.h"
+#include "inodes.h"
+#include "misses.h"
+#include "objects.h"
+#include "variables.h"
+#include "xattrs.h"
+
+namespace thinlayer::cvmfs {
+
+// How user or group ids of catalogs are shown.
+struct IdMap {
+  std::optional<uint32_t> all;  // every entry has this one
+  std::unordered_map<uint32_t, uint32_t> map;
+  std::optional<uint32_t> others;  // of ids that are not in `map`
+  uint32_t operator()(uint32_t id) const;
+};
+
+struct RepositoryOptions {
+  std::string fqrn;
+  std::string cache;
+  IdMap uids, gids;
+  bool layers = false;
+  bool hide_magic = false;
+  double kernel_cache_seconds = 60;
+  Variables variables;
+};
+
+struct Counters {
+  std::atomic<uint64_t> lookups{0}, opens{0}, directory_opens{0}, reads{0}, bytes_read{0}, misses{0}, failures{0};
+};
+
+class Repository {
+ public:
+  Repository(RepositoryOptions repository_options, Misses::Ask ask);
+
+  const RepositoryOptions options;
+  Objects objects;
+  Connections connections;
+  Inodes inodes;
+  Misses misses;
+  Counters counters;
+
+  // Throws Missing without an object as long as there is none.
+  CatalogTree::Use UseTree();
+  std::shared_ptr<CatalogTree> TreeOrNull();
+  // Every use of the former tree was begun before this returns.
+  void SetTree(std::shared_ptr<CatalogTree> tree);
+
+  // The tree as it is shown: with whiteouts, if `layers` is on.
+  EntryPtr Find(CatalogTree& tree, const std::string& path) const;
+  EntryPtr FindChild(CatalogTree& tree, const std::string& directory, const std::string& name) const;
+  std::vector<EntryPtr> List(CatalogTree& tree, const std::string& directory) const;
+  bool IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const;
+
+  // What an inode shows now. Fault{ESTALE} if its path shows something else or nothing, and no file of it is open.
+  EntryPtr EntryOf(CatalogTree& tree, uint64_t inode);
+
+  struct stat Stat(const Entry& entry, uint64_t inode) const;
+  std::string Target(const Entry& entry) const { return Expand(entry.symlink, options.variables); }
+
+  void SetMagic(Xattrs values);
+  Xattrs magic();
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<CatalogTree> tree_;
+  Xattrs magic_;
+};
+
+}  // namespace thinlayer::cvmfs
+
+#endif  // THINLAYER_CVMFS_REPOSITORY_H_

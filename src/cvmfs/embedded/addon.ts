@@ -1,0 +1,65 @@
+/** The only file that loads the addon `thinlayer_cvmfs` (native/cvmfs/), which needs libfuse3 and libsqlite3. */
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+import { ThinlayerError } from '../../core/errors.js';
+import type { Miss } from './mount.js';
+
+/** From dist/src/cvmfs/embedded/addon.js. `THINLAYER_CVMFS_ADDON` names another build of it: see test/run-sanitized.sh. */
+const ADDON =
+  process.env['THINLAYER_CVMFS_ADDON'] ??
+  fileURLToPath(new URL('../../../../native/build/Release/thinlayer_cvmfs.node', import.meta.url));
+
+/** How ids are shown: all as one, or by pairs `[from, to, from, to, …]`, and what is not in them as `others`. */
+export interface NativeIds {
+  readonly all: number | null;
+  readonly map: readonly number[];
+  readonly others: number | null;
+}
+
+export interface NativeOptions {
+  readonly mountpoint: string;
+  readonly fqrn: string;
+  readonly cache: string;
+  readonly uids: NativeIds;
+  readonly gids: NativeIds;
+  readonly layers: boolean;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly hideMagicXattrs: boolean;
+  readonly kernelCacheSeconds: number;
+  /** Of mount(8): each one whole, commas in it are not separators. */
+  readonly mountOptions: readonly string[];
+}
+
+/** native/cvmfs/addon.cc. Nothing is checked there. */
+export interface NativeMount {
+  setRoot(object: string, revision: number): Promise<void>;
+  complete(number: number, errno: number): void;
+  takeUsed(): string[];
+  setMagic(values: Readonly<Record<string, string>>): void;
+  statistics(): Record<string, number>;
+  unmount(): Promise<void>;
+}
+
+interface CvmfsAddon {
+  mountRepository(
+    options: NativeOptions,
+    onMiss: (miss: Miss) => void,
+    onEnd: (errno: number) => void,
+  ): Promise<NativeMount>;
+}
+
+/** Throws `failed_precondition` if it is not built, built for another Node, or a library is missing. */
+export function loadCvmfsAddon(): CvmfsAddon {
+  try {
+    return createRequire(import.meta.url)(ADDON) as CvmfsAddon;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ThinlayerError(
+      'failed_precondition',
+      `the native addon ${ADDON} cannot be loaded: ${reason}; install libfuse3 and libsqlite3, or build it with \`npm run build\``,
+      { op: 'start', path: ADDON, cause: error },
+    );
+  }
+}

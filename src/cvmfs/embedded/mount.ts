@@ -1,0 +1,175 @@
+/**
+ * A repository as a FUSE file system. Native threads answer the kernel out of catalogs and cached objects; what is not in
+ * the cache is asked for here, once for all who wait for it.
+ */
+
+import { isAbsolute, normalize } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+
+import { fromErrno } from '../../core/errno.js';
+import { ThinlayerError } from '../../core/errors.js';
+import { loadCvmfsAddon } from './addon.js';
+import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
+
+export interface Miss {
+  /** For `complete`. All requests for one object share one miss. */
+  readonly number: number;
+  /** Its path below the cache directory: "b6/c1…P". */
+  readonly object: string;
+  /** As stored on the server; catalogs always are. */
+  readonly compressed: boolean;
+  /** Uncompressed bytes by the catalog: the bound for decompression. 0: the catalog around does not say. */
+  readonly size: number;
+  /** Of the file or catalog in the repository, for messages and for external files. */
+  readonly path: string;
+  readonly external: boolean;
+}
+
+export interface MountOptions {
+  readonly mountpoint: string;
+  readonly fqrn: string;
+  readonly cache: string;
+  /** CVMFS_CLAIM_OWNERSHIP; null: as in the catalog. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+  readonly uidMap: ReadonlyMap<number, number>;
+  readonly gidMap: ReadonlyMap<number, number>;
+  /** What `*` is mapped to: every id that is not in the map. */
+  readonly uidDefault?: number | null;
+  readonly gidDefault?: number | null;
+  /** `-o layers`: `.wh.*` below /layers and /.layers shown as overlay whiteouts and opaque directories. */
+  readonly layers: boolean;
+  /** For `$(NAME)` in symlinks. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Whether setuid bits count. */
+  readonly suid: boolean;
+  readonly hideMagicXattrs: boolean;
+  readonly kernelCacheSeconds: number;
+  readonly mountOptions: readonly string[];
+}
+
+export interface CvmfsMount {
+  /**
+   * The catalog with this object path, already in the cache, becomes the root; requests under way end on the old one,
+   * open files go on, the kernel's caches of what changed are invalidated. Inodes of unchanged paths stay. Until the first
+   * call requests wait.
+   */
+  setRoot(object: string, revision: number): Promise<void>;
+  /** errno 0: the object is in the cache now. Else all requests parked on it fail with that errno. */
+  complete(number: number, errno: number): void;
+  /** Objects opened since the last call (for least-recently-used eviction), and the catalogs in use. */
+  takeUsed(): string[];
+  /** Magic attributes by their names: `user.fqrn`, `user.host`, `user.proxy`, … */
+  setMagic(values: Readonly<Record<string, string>>): void;
+  statistics(): Readonly<Record<string, number>>;
+  /** Detaches the mount, also while files are open: they fail from then on. Twice is once. */
+  unmount(): Promise<void>;
+}
+
+/**
+ * Resolves when the mount stands. `onMiss` is called on the JavaScript thread, and must see to it that `complete` is called
+ * for each miss. `onEnd`: the mount ended though nobody called `unmount`; the kernel unmounted it, or with an error.
+ */
+export async function mountRepository(
+  options: MountOptions,
+  onMiss: (miss: Miss) => void,
+  onEnd: (error?: Error) => void,
+): Promise<CvmfsMount> {
+  check(options);
+  const { mountpoint } = options;
+  const mounting = loadCvmfsAddon().mountRepository(nativeOptions(options), onMiss, (errno) => {
+    void ended(mounting, mountpoint, errno).then(onEnd);
+  });
+  try {
+    return face(await mounting, mountpoint);
+  } catch (error) {
+    throw fromErrno(error, { op: 'mount', path: mountpoint });
+  }
+}
+
+/** The error to tell of; what the mount still holds is freed. */
+async function ended(
+  mounting: Promise<NativeMount>,
+  mountpoint: string,
+  errno: number,
+): Promise<Error | undefined> {
+  try {
+    await (await mounting).unmount();
+  } catch (error) {
+    return fromErrno(error, { op: 'unmount', path: mountpoint });
+  }
+  if (errno === 0) return undefined;
+  const name = getSystemErrorName(-errno);
+  return new ThinlayerError(
+    'unavailable',
+    `the file system on ${mountpoint} ended: ${name}; mount it again`,
+    {
+      op: 'mount',
+      path: mountpoint,
+    },
+  );
+}
+
+function face(native: NativeMount, mountpoint: string): CvmfsMount {
+  return {
+    async setRoot(object, revision) {
+      try {
+        await native.setRoot(object, revision);
+      } catch (error) {
+        throw fromErrno(error, { op: 'setRoot', path: mountpoint });
+      }
+    },
+    complete: (number, errno) => native.complete(number, errno),
+    takeUsed: () => native.takeUsed(),
+    setMagic: (values) => native.setMagic(values),
+    statistics: () => native.statistics(),
+    async unmount() {
+      try {
+        await native.unmount();
+      } catch (error) {
+        throw fromErrno(error, { op: 'unmount', path: mountpoint });
+      }
+    },
+  };
+}
+
+/** Ours alone: what depends on them is decided by other options, or goes without saying. */
+const FIXED = /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*)$/s;
+
+function check(options: MountOptions): void {
+  const { mountpoint, cache, fqrn, kernelCacheSeconds, owner, uidDefault, gidDefault } = options;
+  const refuse = (what: string): never => {
+    throw new ThinlayerError('invalid_argument', `mount: ${what}`, { op: 'mount', path: mountpoint });
+  };
+  for (const path of [mountpoint, cache]) {
+    if (!isAbsolute(path) || path.includes('\0')) refuse(`not an absolute path: ${JSON.stringify(path)}`);
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(fqrn))
+    refuse(`not a repository's name: ${JSON.stringify(fqrn)}`);
+  if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6)) refuse(`not seconds: ${kernelCacheSeconds}`);
+  const ids = [...options.uidMap, ...options.gidMap].flat();
+  const single = [owner?.uid, owner?.gid, uidDefault, gidDefault].filter((id) => typeof id === 'number');
+  for (const id of [...ids, ...single]) {
+    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) refuse(`not a user or group id: ${id}`);
+  }
+  for (const option of options.mountOptions) {
+    if (option === '' || option.includes('\0')) refuse(`not a mount option: ${JSON.stringify(option)}`);
+    if (FIXED.test(option)) refuse(`the mount option ${option} cannot be given; leave it out`);
+  }
+}
+
+function nativeOptions(options: MountOptions): NativeOptions {
+  const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner } = options;
+  const ids = (all: number | undefined, map: ReadonlyMap<number, number>, others = null as number | null) =>
+    ({ all: all ?? null, map: [...map].flat(), others }) satisfies NativeIds;
+  return {
+    mountpoint: normalize(options.mountpoint).replace(/(?<=.)\/+$/, ''),
+    ...{ fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds },
+    uids: ids(owner?.uid, options.uidMap, options.uidDefault),
+    gids: ids(owner?.gid, options.gidMap, options.gidDefault),
+    mountOptions: [
+      ...['ro', 'nodev', options.suid ? 'suid' : 'nosuid', 'allow_other', 'default_permissions'],
+      ...[`fsname=${fqrn}`, 'subtype=cvmfs'],
+      ...options.mountOptions,
+    ],
+  };
+}
