@@ -6,6 +6,7 @@
 import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
 import { readBreadcrumb, writeBreadcrumb } from './cache/breadcrumb.js';
 import type { Breadcrumb } from './cache/breadcrumb.js';
+import type { CacheFacts } from './cache/cache.js';
 import { loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import type { ObjectId } from './object-id.js';
@@ -82,6 +83,10 @@ export class Repository {
 
   get facts(): RepositoryFacts {
     return this.#facts;
+  }
+
+  get cacheFacts(): CacheFacts {
+    return this.#options.objects.cache.facts;
   }
 
   /** See `Objects.fetch`. */

@@ -14,6 +14,8 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   thinlayer-cvmfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION]...]... [--config-dir DIR]
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
+  --control SOCKET     answer questions there (status, refresh, quit)
+  --report-fd N        write one line of JSON to descriptor N: mounted, or why not
   -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
   -o config=FILES      read these files, separated by colons, in place of the directory
   -o cvmfs_suid        let setuid bits count
@@ -35,6 +37,10 @@ export interface MountArguments extends MountOptions {
   readonly repository: string;
   readonly mountpoint: string;
   readonly configDirectory: string;
+  /** The control socket; null for none. */
+  readonly control: string | null;
+  /** A descriptor for the line that says how mounting went; null for none. */
+  readonly reportTo: number | null;
 }
 
 export type MountCommand =
@@ -45,6 +51,8 @@ export type MountCommand =
 const OPTIONS = {
   o: { type: 'string', short: 'o', multiple: true, default: [] as string[] },
   'config-dir': { type: 'string', default: DEFAULT_DIRECTORY },
+  control: { type: 'string' },
+  'report-fd': { type: 'string' },
   foreground: { type: 'boolean', short: 'f' },
   single: { type: 'boolean', short: 's' },
   debug: { type: 'boolean', short: 'd', default: false },
@@ -70,6 +78,8 @@ export function parseMountArguments(args: readonly string[], directory: string):
       repository: repositoryName(repository),
       mountpoint: absolute(mountpoint, directory),
       configDirectory: absolute(values['config-dir'], directory),
+      control: values.control === undefined ? null : absolute(values.control, directory),
+      reportTo: descriptor(values['report-fd']),
       debug: options.debug || values.debug,
       parseOnly: options.parseOnly || values.parse,
     },
@@ -82,6 +92,12 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw invalid((cause as Error).message);
   }
+}
+
+function descriptor(text: string | undefined): number | null {
+  if (text === undefined) return null;
+  if (/^[0-9]{1,4}$/.test(text)) return Number(text);
+  throw invalid(`--report-fd ${JSON.stringify(text)} is no number of a descriptor`);
 }
 
 function absolute(path: string, directory: string): string {

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+/** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
+
+import { createWriteStream } from 'node:fs';
+
+import { pino } from 'pino';
+
+import { asThinlayerError, ThinlayerError } from './core/errors.js';
+import { VERSION } from './core/version.js';
+import { Client } from './cvmfs/embedded/client.js';
+import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
+import { loadConfig } from './cvmfs/embedded/config/load.js';
+import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-arguments.js';
+import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
+import { createClientControl } from './cvmfs/embedded/control.js';
+import { listenOn } from './host/unix-socket.js';
+
+async function serve(args: MountArguments): Promise<void> {
+  const log = pino(
+    { level: args.debug ? 'debug' : 'info', base: null },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  const config = configure(args);
+  for (const { message } of config.notes) log.debug(message);
+  const client = await Client.mount({
+    config,
+    arguments: args,
+    files: DISK_FILES,
+    version: VERSION,
+    log,
+    ended: (error) => {
+      if (error) log.error({ err: error }, error.message);
+      else log.info(`${args.mountpoint} was unmounted by somebody else`);
+      process.exit(error ? 1 : 0);
+    },
+  });
+  const end = () => void client.unmount().finally(() => process.exit());
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  process.on(
+    'SIGHUP',
+    () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),
+  );
+  if (args.control !== null) await listenOn(createClientControl({ client, quit: end }), args.control);
+}
+
+function configure(args: MountArguments) {
+  const config = loadConfig(
+    { repository: args.repository, directory: args.configDirectory, only: args.configFiles, environment: {} },
+    DISK_FILES,
+  );
+  if (config.allowed) return config;
+  const message = `${config.fqrn} may not be mounted here: CVMFS_STRICT_MOUNT is set, and CVMFS_REPOSITORIES does not name it`;
+  throw new ThinlayerError('failed_precondition', message, { op: 'mount' });
+}
+
+/** One line for whoever started this process and waits: that the repository is mounted, or why it is not. */
+function report(fd: number | null, line: object): Promise<void> {
+  if (fd === null) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const stream = createWriteStream('', { fd });
+    stream.on('error', reject);
+    stream.end(`${JSON.stringify(line)}\n`, () => resolve());
+  });
+}
+
+let reportTo: number | null = null;
+try {
+  const command = parseMountArguments(process.argv.slice(2), process.cwd());
+  if (command.kind === 'help') console.log(MOUNT_USAGE);
+  else if (command.kind === 'version') console.log(VERSION);
+  else {
+    reportTo = command.arguments.reportTo;
+    await serve(command.arguments);
+    await report(reportTo, { mounted: true });
+  }
+} catch (failure) {
+  const { code, message } = asThinlayerError(failure);
+  console.error(`thinlayer-cvmfs: ${message}`);
+  await report(reportTo, { code, message });
+  process.exit(1);
+}

@@ -1,0 +1,276 @@
+/** One mounted repository: what the kernel asks for and the cache lacks is fetched; new revisions appear under the mount. */
+
+import { constants } from 'node:os';
+
+import { asThinlayerError } from '../../core/errors.js';
+import type { ThinlayerError } from '../../core/errors.js';
+import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
+import type { Blacklist } from './blacklist.js';
+import { Cache } from './cache/cache.js';
+import { SYSTEM_CLOCK } from './clock.js';
+import type { ClientConfig, NetworkConfig } from './config/client-config.js';
+import type { ConfigFiles } from './config/config-files.js';
+import type { MountArguments } from './config/mount-arguments.js';
+import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
+import { mountRepository } from './mount.js';
+import type { CvmfsMount, Miss } from './mount.js';
+import { objectPath, parseObjectPath } from './object-id.js';
+import { Objects } from './objects.js';
+import { Repository } from './repository.js';
+import type { RepositoryEvent } from './repository.js';
+import { readMasterKey } from './trust.js';
+
+/** Of an object whose size no catalog tells. */
+const MAX_UNKNOWN_BYTES = 1024 ** 3;
+/** How often the cache learns what was opened. */
+const USED_MS = 10_000;
+
+export interface ClientLog {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface ClientOptions {
+  readonly config: ClientConfig;
+  readonly arguments: Pick<MountArguments, 'mountpoint' | 'layers' | 'suid' | 'mountOptions'>;
+  readonly files: ConfigFiles;
+  readonly version: string;
+  readonly log: ClientLog;
+  /** The mount ended though nobody asked for it. */
+  readonly ended: (error?: Error) => void;
+}
+
+/** What a `thinlayer-cvmfs` says of itself. */
+export interface ClientStatus {
+  readonly repository: string;
+  readonly mountpoint: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly revision: number;
+  readonly root: string;
+  /** Why no server was heard lately; null while one is. */
+  readonly offline: string | null;
+  /** Where the next request goes. */
+  readonly host: string | null;
+  readonly proxy: string | null;
+  readonly cache: {
+    readonly directory: string;
+    readonly bytes: number;
+    readonly limit: number;
+    readonly objects: number;
+  };
+  readonly statistics: Readonly<Record<string, number>>;
+}
+
+export class Client {
+  readonly #options: ClientOptions;
+  readonly #fetcher: Fetcher;
+  readonly #repository: Repository;
+  readonly #mount: CvmfsMount;
+  readonly #usage: NodeJS.Timeout;
+
+  private constructor(
+    options: ClientOptions,
+    fetcher: Fetcher,
+    repository: Repository,
+    mount: CvmfsMount,
+    objects: Objects,
+  ) {
+    this.#options = options;
+    this.#fetcher = fetcher;
+    this.#repository = repository;
+    this.#mount = mount;
+    this.#usage = setInterval(() => void this.#noteUsed(objects), USED_MS);
+    this.#usage.unref();
+  }
+
+  /** Resolves when the newest revision that can be trusted is mounted. Rejects with what is wrong; then nothing is. */
+  static async mount(options: ClientOptions): Promise<Client> {
+    const { config } = options;
+    const fetcher = new Fetcher(fetchOptions(config));
+    try {
+      const { directory, quotaBytes } = config.cache;
+      const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
+      const objects = new Objects(cache, fetcher);
+      const onEvent = (event: RepositoryEvent) => client?.onEvent(event);
+      let client: Client | undefined;
+      const repository = await openRepository(options, fetcher, objects, onEvent);
+      const mount = await mountOn(options, repository);
+      client = new Client(options, fetcher, repository, mount, objects);
+      await client.#show();
+      void repository.follow();
+      return client;
+    } catch (error) {
+      await fetcher.close();
+      throw error;
+    }
+  }
+
+  status(): ClientStatus {
+    const { config, arguments: args, version } = this.#options;
+    const { root, revision, offline } = this.#repository.facts;
+    const route = this.#fetcher.route;
+    const { directory, bytes, limit, objects } = this.#repository.cacheFacts;
+    return {
+      repository: config.fqrn,
+      mountpoint: args.mountpoint,
+      pid: process.pid,
+      version,
+      revision,
+      root: objectPath(root),
+      offline: offline?.message ?? null,
+      host: route?.host ?? null,
+      proxy: route?.proxy ?? null,
+      cache: { directory, bytes, limit, objects },
+      statistics: this.#mount.statistics(),
+    };
+  }
+
+  /** Looks for a new revision now, and shows it. Rejects if no server could be heard. */
+  async refresh(): Promise<ClientStatus> {
+    await this.#repository.refresh();
+    const { offline } = this.#repository.facts;
+    if (offline) throw offline;
+    return this.status();
+  }
+
+  async unmount(): Promise<void> {
+    clearInterval(this.#usage);
+    await this.#mount.unmount();
+    await this.#repository.close();
+    await this.#fetcher.close();
+  }
+
+  private onEvent(event: RepositoryEvent): void {
+    const { log, config } = this.#options;
+    const facts = { repository: config.fqrn };
+    if (event.type === 'offline')
+      return log.warn(facts, `${config.fqrn} goes on with what it has: ${event.error.message}`);
+    if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
+    void this.#show().catch((error: unknown) => log.error(facts, asThinlayerError(error).message));
+  }
+
+  /** The revision of the repository's facts becomes the one under the mount. */
+  async #show(): Promise<void> {
+    const { log, config } = this.#options;
+    const { root, revision } = this.#repository.facts;
+    this.#mount.setMagic(this.#magic());
+    await this.#mount.setRoot(objectPath(root), revision);
+    log.info({ repository: config.fqrn, revision }, `${config.fqrn} shows revision ${revision}`);
+  }
+
+  #magic(): Record<string, string> {
+    const { fqrn, servers } = this.#options.config;
+    const { root, revision } = this.#repository.facts;
+    const route = this.#fetcher.route;
+    return {
+      'user.fqrn': fqrn,
+      'user.revision': String(revision),
+      'user.root_hash': root.hex,
+      'user.host': route?.host ?? servers[0] ?? '',
+      'user.proxy': route?.proxy ?? 'DIRECT',
+      'user.pid': String(process.pid),
+      'user.version': this.#options.version,
+    };
+  }
+
+  async #noteUsed(objects: Objects): Promise<void> {
+    try {
+      await objects.cache.used(this.#mount.takeUsed());
+    } catch (error) {
+      this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
+    }
+  }
+}
+
+function fetchOptions({ servers, proxies, network }: ClientConfig) {
+  const groups = [...proxies.groups, ...proxies.fallback];
+  return {
+    ...FETCH_DEFAULTS,
+    hosts: servers,
+    proxies: groups.map((group) => group.map((proxy) => (proxy === 'DIRECT' ? null : proxy))),
+    ...resets(network),
+    timeoutMs: network.timeoutSeconds * 1000,
+    timeoutDirectMs: network.timeoutDirectSeconds * 1000,
+    lowSpeed: network.lowSpeedLimit,
+    maxRetries: network.maxRetries,
+    backoffInitMs: network.backoffInitSeconds * 1000,
+    backoffMaxMs: network.backoffMaxSeconds * 1000,
+    clock: SYSTEM_CLOCK,
+  };
+}
+
+function resets({ hostResetSeconds, proxyResetSeconds }: NetworkConfig) {
+  return {
+    ...(hostResetSeconds !== null && { hostResetMs: hostResetSeconds * 1000 }),
+    ...(proxyResetSeconds !== null && { proxyResetMs: proxyResetSeconds * 1000 }),
+  };
+}
+
+function openRepository(
+  { config, files }: ClientOptions,
+  fetcher: Fetcher,
+  objects: Objects,
+  onEvent: (event: RepositoryEvent) => void,
+): Promise<Repository> {
+  return Repository.open({
+    fqrn: config.fqrn,
+    keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
+    blacklist: readBlacklist(config.blacklists, files),
+    fetcher,
+    objects,
+    clock: SYSTEM_CLOCK,
+    ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
+    onEvent,
+  });
+}
+
+function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist {
+  const texts = paths.map((path) => files.read(path) ?? '');
+  return texts.some((text) => text !== '') ? parseBlacklist(texts.join('\n')) : EMPTY_BLACKLIST;
+}
+
+async function mountOn(options: ClientOptions, repository: Repository): Promise<CvmfsMount> {
+  const { config, arguments: args, log, ended } = options;
+  const { view, fqrn, cache, variables } = config;
+  const mount: CvmfsMount = await mountRepository(
+    {
+      mountpoint: args.mountpoint,
+      fqrn,
+      cache: cache.directory,
+      owner: view.claimOwnership ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } : null,
+      uidMap: view.uidMap.entries,
+      gidMap: view.gidMap.entries,
+      uidDefault: view.uidMap.others,
+      gidDefault: view.gidMap.others,
+      layers: args.layers,
+      variables,
+      suid: args.suid || view.suid,
+      hideMagicXattrs: view.magicXattrs === 'never',
+      kernelCacheSeconds: view.kernelCacheSeconds,
+      mountOptions: args.mountOptions,
+    },
+    (miss) => void provide(repository, miss, log).then((errno) => mount.complete(miss.number, errno)),
+    ended,
+  );
+  return mount;
+}
+
+/** The errno for those who wait: 0 when the object is in the cache. */
+async function provide(repository: Repository, miss: Miss, log: ClientLog): Promise<number> {
+  try {
+    if (miss.external)
+      throw new Error('its contents are on a server for external files, which are not supported');
+    const size = miss.size || MAX_UNKNOWN_BYTES;
+    await repository.fetchObject(parseObjectPath(miss.object), { compressed: miss.compressed, size });
+    return 0;
+  } catch (failure) {
+    const error: ThinlayerError = asThinlayerError(failure);
+    log.error(
+      { path: miss.path, object: miss.object, code: error.code },
+      `${miss.path} cannot be read: ${error.message}`,
+    );
+    return constants.errno.EIO;
+  }
+}
