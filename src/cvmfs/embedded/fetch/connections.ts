@@ -20,6 +20,11 @@ export interface Question {
 }
 
 const KEEP_ALIVE_MS = 20_000;
+/**
+ * What may arrive ahead of its reader. Plenty, because undici 7 asserts, and so ends the process, if a server closes its
+ * connection after a body whose last bytes wait for a reader that lags (Parser.finish in client-h1.js).
+ */
+const AHEAD = 8 * 1024 * 1024;
 const PAST_CACHES = { pragma: 'no-cache', 'cache-control': 'no-cache' };
 /** Some sites let nothing pass but what calls itself a client of CVMFS. */
 const USER_AGENT = { 'user-agent': `cvmfs Fuse thinlayer-${VERSION}` };
@@ -36,7 +41,13 @@ export class Connections {
     const url = new URL(`${route.host}/${path}`);
     const headers = { ...USER_AGENT, ...(noCache ? PAST_CACHES : {}) };
     // What takes too long is for the caller's watch to say, which knows more than these two.
-    const common = { method: 'GET', signal, headersTimeout: 0, bodyTimeout: 0 } as const;
+    const common = {
+      method: 'GET',
+      signal,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      highWaterMark: AHEAD,
+    } as const;
     if (route.proxy === null) {
       const direct = { ...common, headers, path: url.pathname };
       return this.#pool(url.origin, () => new Pool(url.origin, this.#poolOptions())).request(direct);
