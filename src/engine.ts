@@ -7,7 +7,6 @@ import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
 import type { Engine, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
-import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
 import { createDisk } from './host/disk.js';
@@ -22,6 +21,7 @@ import { createTreeReader } from './host/tree-reader.js';
 import type { TreeReaderFunctions } from './host/tree-reader.js';
 import { nativeTreeWriters } from './host/tree-writer.js';
 import type { TreeWriterAddon } from './host/tree-writer.js';
+import { repositorySource } from './repositories.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
 
@@ -96,7 +96,7 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
     },
     `${config.home} is open`,
   );
-  const repositories = externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
+  const repositories = repositorySource(config, mounter);
   return { config, facts: probe, store, mounter, archive, repositories, mounted: inUse };
 }
 

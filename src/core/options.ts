@@ -21,6 +21,8 @@ export interface DriverOptions {
   readonly sync: SyncMode;
   /** Who mounts CVMFS repositories. */
   readonly cvmfsMount: CvmfsMount;
+  /** In place of /etc/cvmfs. */
+  readonly cvmfsConfigDirectory: string;
   /** Where the layers of a descriptor are that names no repository. */
   readonly cvmfsRepository: string;
 }
@@ -32,6 +34,7 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   maxLowers: 128,
   sync: 'records',
   cvmfsMount: 'embedded',
+  cvmfsConfigDirectory: '/etc/cvmfs',
   cvmfsRepository: 'unpacked.cern.ch',
 };
 
@@ -66,6 +69,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'thinlayer.max_lowers': (v, k) => ({ maxLowers: parseMaxLowers(v, k) }),
   'thinlayer.sync': (v, k) => ({ sync: parseSync(v, k) }),
   'cvmfs.mount': (v, k) => ({ cvmfsMount: parseMount(v, k) }),
+  'cvmfs.config_dir': (v, k) => ({ cvmfsConfigDirectory: parseDirectory(v, k) }),
   'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
   cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
@@ -124,6 +128,11 @@ function parseSync(value: string, key: string): SyncMode {
 function parseMount(value: string, key: string): CvmfsMount {
   if (value === 'embedded' || value === 'cvmfs2' || value === 'external') return value;
   throw invalid(`${key}: ${JSON.stringify(value)} is none of embedded, cvmfs2, external`);
+}
+
+function parseDirectory(value: string, key: string): string {
+  if (value.startsWith('/')) return value;
+  throw invalid(`${key}: ${JSON.stringify(value)} is not an absolute path`);
 }
 
 function parseRepository(value: string, key: string): string {

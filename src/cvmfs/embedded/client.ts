@@ -93,11 +93,12 @@ export class Client {
       const { directory, quotaBytes } = config.cache;
       const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
       const objects = new Objects(cache, fetcher);
-      const onEvent = (event: RepositoryEvent) => client?.onEvent(event);
-      let client: Client | undefined;
+      const later: { client?: Client } = {};
+      const onEvent = (event: RepositoryEvent) => later.client?.onEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
       const mount = await mountOn(options, repository);
-      client = new Client(options, fetcher, repository, mount, objects);
+      const client = new Client(options, fetcher, repository, mount, objects);
+      later.client = client;
       await client.#show();
       void repository.follow();
       return client;

@@ -22,6 +22,7 @@ test('every option is understood, in any case of its key', () => {
     ['thinlayer.sync=data', { sync: 'data' }],
     [' thinlayer.sync = off ', { sync: 'off' }],
     ['cvmfs.mount=cvmfs2', { cvmfsMount: 'cvmfs2' }],
+    ['cvmfs.config_dir=/x', { cvmfsConfigDirectory: '/x' }],
     ['cvmfs.repository=a.example.org', { cvmfsRepository: 'a.example.org' }],
     ['cvmfsMountMethod=internal', { cvmfsMount: 'embedded' }],
     ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
@@ -40,7 +41,7 @@ test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.repository, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfsMountMethod',
   });
 });
 

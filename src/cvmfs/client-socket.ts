@@ -1,0 +1,50 @@
+/** Talks to a `thinlayer-cvmfs` over its control socket. */
+
+import { request } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+import { ThinlayerError } from '../core/errors.js';
+import type { ErrorCode } from '../core/errors.js';
+
+/** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
+const TIMEOUT_MS = 120_000;
+
+/** The JSON that it answers. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
+export async function askClient(socketPath: string, method: string, path: string): Promise<unknown> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const sent: ClientRequest = request(
+      { socketPath, method, path, agent: false, timeout: TIMEOUT_MS },
+      resolve,
+    );
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
+    sent.end();
+  });
+  const value: unknown = JSON.parse(await text(response));
+  if (response.statusCode === 200) return value;
+  const { code, message } = value as { code: ErrorCode; message: string };
+  throw new ThinlayerError(code, message, { op: path.slice(1) });
+}
+
+/** `closed` resolves when the process ends, or `end` was called. */
+export function watchClient(socketPath: string): {
+  readonly closed: Promise<void>;
+  readonly end: () => void;
+} {
+  const sent = request({ socketPath, method: 'GET', path: '/watch', agent: false });
+  const closed = new Promise<void>((resolve) => {
+    sent.on('response', (response) => response.resume());
+    sent.on('error', () => resolve());
+    sent.on('close', () => resolve());
+  });
+  sent.end();
+  return { closed, end: () => void sent.destroy() };
+}
+
+function noAnswer(socketPath: string, cause: Error): ThinlayerError {
+  return new ThinlayerError('unavailable', `no answer on ${socketPath}: ${cause.message}`, {
+    op: 'ask',
+    cause,
+  });
+}

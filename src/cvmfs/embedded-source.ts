@@ -1,0 +1,199 @@
+/**
+ * Repositories mounted by our own client, each by a process of its own (`thinlayer-cvmfs`) that survives the daemon:
+ * containers read on, and the next daemon finds it by its control socket.
+ */
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+
+import { ThinlayerError } from '../core/errors.js';
+import type { ErrorCode } from '../core/errors.js';
+import type { RepositoryMount, RepositorySource } from '../core/repository.js';
+import { askClient, watchClient } from './client-socket.js';
+
+export interface EmbeddedOptions {
+  /** Mountpoints are made here, named after their repositories. */
+  readonly directory: string;
+  /** In place of /etc/cvmfs. */
+  readonly configDirectory: string;
+  /** Sockets of the processes. Short: a socket's path has at most 107 bytes. */
+  readonly runDirectory: string;
+  /** The processes' logs. */
+  readonly logDirectory: string;
+  /** What starts a process: Node and the program. */
+  readonly command: readonly [string, ...string[]];
+  /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
+  readonly unmount: (mountpoint: string) => Promise<void>;
+}
+
+type Lost = (repository: string, reason: ThinlayerError) => void;
+
+export function embeddedSource(options: EmbeddedOptions): RepositorySource {
+  return new EmbeddedSource(options);
+}
+
+class EmbeddedSource implements RepositorySource {
+  readonly name = 'embedded';
+  readonly #options: EmbeddedOptions;
+  readonly #listeners = new Set<Lost>();
+  /** How to end the watch over each process. */
+  readonly #watches = new Map<string, () => void>();
+
+  constructor(options: EmbeddedOptions) {
+    this.#options = options;
+  }
+
+  /** The process reads its configuration itself, and says what is wrong with it. */
+  resolve(): Promise<void> {
+    mkdirSync(this.#options.runDirectory, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#options.logDirectory, { recursive: true, mode: 0o755 });
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o711 });
+    return Promise.resolve();
+  }
+
+  async acquire(repository: string): Promise<RepositoryMount> {
+    const running = await this.#running(repository);
+    const mount = running ?? (await this.#start(repository));
+    this.#watch(repository);
+    return mount;
+  }
+
+  async refresh(repository: string): Promise<RepositoryMount> {
+    return mountOf(await askClient(this.#socket(repository), 'POST', '/refresh'));
+  }
+
+  async release(repository: string): Promise<void> {
+    this.#unwatch(repository);
+    if (await this.#running(repository)) {
+      const ended = watchClient(this.#socket(repository));
+      await askClient(this.#socket(repository), 'POST', '/quit');
+      await ended.closed;
+    }
+    await this.#options.unmount(this.#mountpoint(repository));
+  }
+
+  watch(lost: Lost): () => void {
+    this.#listeners.add(lost);
+    return () => {
+      this.#listeners.delete(lost);
+      if (this.#listeners.size > 0) return;
+      for (const repository of [...this.#watches.keys()]) this.#unwatch(repository);
+    };
+  }
+
+  /** The mount of a process that serves this mountpoint: it may be a daemon's of before. */
+  async #running(repository: string): Promise<RepositoryMount | null> {
+    try {
+      const mount = mountOf(await askClient(this.#socket(repository), 'GET', '/status'));
+      return mount.path === this.#mountpoint(repository) ? mount : null;
+    } catch (error) {
+      if (error instanceof ThinlayerError && error.code === 'unavailable') return null;
+      throw error;
+    }
+  }
+
+  async #start(repository: string): Promise<RepositoryMount> {
+    const mountpoint = this.#mountpoint(repository);
+    // What a killed process left is a mount that answers nothing but ENOTCONN.
+    await this.#options.unmount(mountpoint);
+    mkdirSync(mountpoint, { mode: 0o755 });
+    try {
+      await outcome(this.#spawn(repository, mountpoint), repository);
+    } catch (error) {
+      await this.#options.unmount(mountpoint);
+      throw error;
+    }
+    return mountOf(await askClient(this.#socket(repository), 'GET', '/status'));
+  }
+
+  #spawn(repository: string, mountpoint: string): ChildProcess {
+    const [program, ...before] = this.#options.command;
+    const log = openSync(join(this.#options.logDirectory, `cvmfs-${repository}.log`), 'a', 0o640);
+    try {
+      const child = spawn(
+        program,
+        [
+          ...before,
+          ...[
+            repository,
+            mountpoint,
+            '-o',
+            'layers,cvmfs_suid',
+            '--config-dir',
+            this.#options.configDirectory,
+          ],
+          ...['--control', this.#socket(repository), '--report-fd', '3'],
+        ],
+        { detached: true, stdio: ['ignore', log, log, 'pipe'], cwd: '/' },
+      );
+      child.unref();
+      return child;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #watch(repository: string): void {
+    this.#unwatch(repository);
+    const watch = watchClient(this.#socket(repository));
+    this.#watches.set(repository, watch.end);
+    void watch.closed.then(() => {
+      if (this.#watches.get(repository) !== watch.end) return;
+      this.#watches.delete(repository);
+      for (const lost of this.#listeners) lost(repository, gone(repository, this.#options.logDirectory));
+    });
+  }
+
+  #unwatch(repository: string): void {
+    const end = this.#watches.get(repository);
+    this.#watches.delete(repository);
+    end?.();
+  }
+
+  #mountpoint(repository: string): string {
+    return join(this.#options.directory, repository);
+  }
+
+  /** Two homes may mount the same repository. */
+  #socket(repository: string): string {
+    const digest = createHash('sha256').update(this.#mountpoint(repository)).digest('hex').slice(0, 24);
+    return join(this.#options.runDirectory, `${digest}.sock`);
+  }
+}
+
+/** Resolves when the process says that it has mounted; rejects with what it says else. */
+async function outcome(child: ChildProcess, repository: string): Promise<void> {
+  const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  const report = await Promise.race([text(child.stdio[3] as Readable), failed]);
+  const line =
+    report === '' ? null : (JSON.parse(report) as { mounted?: true; code?: ErrorCode; message?: string });
+  if (line?.mounted) return;
+  const reason =
+    line?.message ??
+    `its client ended before it had mounted anything (${child.exitCode ?? child.signalCode})`;
+  throw new ThinlayerError(
+    line?.code ?? 'unavailable',
+    `the repository ${repository} cannot be mounted: ${reason}`,
+    {
+      op: 'mount',
+    },
+  );
+}
+
+function mountOf(status: unknown): RepositoryMount {
+  const { mountpoint, revision } = status as { mountpoint: string; revision: number };
+  return { path: mountpoint, revision };
+}
+
+function gone(repository: string, logs: string): ThinlayerError {
+  return new ThinlayerError(
+    'unavailable',
+    `the process that served the repository ${repository} ended; its log is ${logs}/cvmfs-${repository}.log. It is started again; containers that run on it have to be restarted`,
+    { op: 'mount' },
+  );
+}
