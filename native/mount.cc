@@ -34,22 +34,36 @@ void MakeTarget(const OverlayMount& mount) {
   }
 }
 
+// Where the kernel cannot make work/work, on a full disk, it mounts read-only, and tells its log alone why
+// (ovl_make_workdir). We make it too, to hear the reason. That it can be made by now is none: false.
+bool FailWithoutWork(const std::string& work) {
+  if (mkdir(work.c_str(), 0) != 0) Fail("mkdir", work);
+  if (rmdir(work.c_str()) != 0) Fail("rmdir", work);
+  return false;
+}
+
 // The kernel makes work/work as itself; a container's root that is mapped to another id must own it.
-void GiveWork(const OverlayMount& mount) {
-  if (mount.upper.empty()) return;
+bool GiveWork(const OverlayMount& mount) {
+  if (mount.upper.empty()) return true;
   std::string work = mount.work + "/work";
-  if (lchown(work.c_str(), mount.uid, mount.gid) == 0) return;
+  if (lchown(work.c_str(), mount.uid, mount.gid) == 0) return true;
   int number = errno;
   umount2(mount.target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (number == ENOENT) return FailWithoutWork(work);
   FailWith(number, "chown", work);
+}
+
+bool MountWithWork(const OverlayMount& mount) {
+  mount.fsopen ? MountByFsopen(mount) : MountByOptions(mount);
+  return GiveWork(mount);
 }
 
 void MountOverlay(const OverlayMount& mount) {
   try {
     MakeTarget(mount);
     ForgetVolatile(mount);
-    mount.fsopen ? MountByFsopen(mount) : MountByOptions(mount);
-    GiveWork(mount);
+    if (MountWithWork(mount) || MountWithWork(mount)) return;
+    FailWith(EAGAIN, "mount", mount.target, "the kernel could not make work/work, and mounted read-only");
   } catch (...) {
     rmdir(mount.target.c_str());
     throw;

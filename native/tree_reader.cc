@@ -1,5 +1,5 @@
 // `new TreeWalk(root, only)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
-#include <cstring>
+#include <algorithm>
 #include <memory>
 
 #include "addon.h"
@@ -29,8 +29,10 @@ class FillJob : public Job {
   void Run() override { used_ = walk_->Fill(data_, capacity_); }
 
   Napi::Value Result(Napi::Env env) override {
-    Napi::ArrayBuffer table = Napi::ArrayBuffer::New(env, walk_->table().size());
-    memcpy(table.Data(), walk_->table().data(), walk_->table().size());
+    const std::string& entries = walk_->table();
+    Napi::ArrayBuffer table = Napi::ArrayBuffer::New(env, entries.size());
+    // Not memcpy: an empty ArrayBuffer has no memory, and memcpy takes no null.
+    std::copy(entries.begin(), entries.end(), static_cast<char*>(table.Data()));
     Napi::Object result = Napi::Object::New(env);
     result.Set("used", static_cast<double>(used_));
     result.Set("table", table);

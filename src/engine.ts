@@ -16,7 +16,7 @@ import { createMounter } from './host/mounter.js';
 import { listHomeMounts } from './host/mountinfo.js';
 import { probeHome } from './host/probe.js';
 import type { HomeProbe } from './host/probe.js';
-import { createQuota } from './host/quota.js';
+import { createQuota, quotaUnsupported } from './host/quota.js';
 import { createTreeReader } from './host/tree-reader.js';
 import type { TreeReaderFunctions } from './host/tree-reader.js';
 import { nativeTreeWriters } from './host/tree-writer.js';
@@ -47,6 +47,10 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
   try {
     const probe = await probeHome(addon, config.home, config.options);
     for (const warning of probe.warnings) log.warn({ home: config.home }, warning);
+    if (config.options.defaultQuota !== null && probe.quotaRefusal !== null) {
+      // Told at once, as Docker's driver does, and not by each container.
+      throw quotaUnsupported(config.home, probe.quotaRefusal);
+    }
     quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
     const left = mounts.filter((m) => m.kind !== 'merged').map(({ target }) => target);
     return await assemble({ config, addon, store, probe, mounted, left, log });

@@ -9,7 +9,7 @@ interface Meaning {
   readonly advice?: string;
 }
 
-const FULL = 'free space on the file system of {path}, or raise its quota';
+const FULL = 'free space or inodes on the file system of {path}, or raise its quota';
 const CORRUPT = 'look into the kernel log, and check the file system of {path}';
 const GONE = 'see whether the server or device behind {path} answers';
 
@@ -75,6 +75,11 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is S
   if (!(error instanceof Error) || error instanceof ThinlayerError || !('code' in error)) return false;
   if (typeof error.code !== 'string') return false;
   return codes.length === 0 ? /^E[A-Z0-9]+$/.test(error.code) : codes.includes(error.code);
+}
+
+/** No room is left, on the disk or in the quota. */
+export function isFull(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC', 'EDQUOT');
 }
 
 export interface ErrnoContext extends ErrorContext {

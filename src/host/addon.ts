@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { DiskChange } from '../core/disk.js';
 import { ThinlayerError } from '../core/errors.js';
 
-/** From dist/src/host/addon.js. `THINLAYER_ADDON` names another build of it: see test/run-sanitized.sh. */
+/** From dist/src/host/addon.js. `THINLAYER_ADDON` names another build of it: see test/sanitized/run.sh. */
 const ADDON =
   process.env['THINLAYER_ADDON'] ??
   fileURLToPath(new URL('../../../native/build/Release/thinlayer.node', import.meta.url));

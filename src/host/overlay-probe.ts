@@ -8,18 +8,22 @@ import { fixedOptions } from './mounter.js';
 import type { HostAddon } from './addon.js';
 import type { OverlayTraits } from './mounter.js';
 
-const DIRECTORIES = ['lower1/dir', 'lower1/moved', 'lower2/dir', 'upper', 'work'];
+/** Each before those in it: `recursive` of Node's mkdir makes an ENOENT of a disk that is full. */
+const DIRECTORIES = [
+  ...['', 'lower1', 'lower1/dir', 'lower1/moved'],
+  ...['lower2', 'lower2/dir', 'upper', 'work'],
+];
 
 export class OverlayScratch {
   readonly #addon: HostAddon;
   readonly #home: string;
   readonly #path: string;
 
-  /** The holder of the home's lock is its only user. */
-  constructor(addon: HostAddon, home: string) {
+  /** The holder of the home's lock is the only user of `path`, a directory to be made. */
+  constructor(addon: HostAddon, home: string, path = join(home, '.probe')) {
     this.#addon = addon;
     this.#home = home;
-    this.#path = join(home, '.probe');
+    this.#path = path;
   }
 
   /** Works on fresh directories with two lowers mounted; nothing is left, whatever happens, also from a killed predecessor. */
@@ -40,7 +44,7 @@ export class OverlayScratch {
   }
 
   async #fill(traits: OverlayTraits): Promise<void> {
-    for (const name of DIRECTORIES) await mkdir(join(this.#path, name), { recursive: true });
+    for (const name of DIRECTORIES) await mkdir(join(this.#path, name));
     await writeFile(join(this.#path, 'lower1/file'), 'lower');
     await this.#addon.setXattr(join(this.#path, 'lower2/dir'), attribute(traits, 'opaque'), 'y');
   }

@@ -1,9 +1,10 @@
 /** Finds out what a home and this kernel can do, before the first layer depends on it. */
 
-import { readFile, statfs } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, statfs } from 'node:fs/promises';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import { fileSystemName } from './file-systems.js';
 import { OverlayScratch, nativeDiffFault, overlayParameters } from './overlay-probe.js';
 import { probeQuota } from './quota.js';
@@ -11,6 +12,9 @@ import type { DriverOptions } from '../core/options.js';
 import type { HostFacts } from '../core/ports.js';
 import type { HostAddon, MountApi } from './addon.js';
 import type { OverlayTraits } from './mounter.js';
+
+/** Memory, and nobody's but root's. */
+const ELSEWHERE = '/run/thinlayer';
 
 export interface HomeProbe extends HostFacts {
   /** For `createMounter`. */
@@ -29,32 +33,33 @@ export async function probeHome(
   addon: HostAddon,
   home: string,
   options: Pick<DriverOptions, 'overrideKernelCheck'>,
+  elsewhere = ELSEWHERE,
 ): Promise<HomeProbe> {
   try {
-    return await probe(addon, home, options.overrideKernelCheck);
+    return await probe(addon, home, options.overrideKernelCheck, elsewhere);
   } catch (error) {
     throw fromErrno(error, { op: 'probe', path: home });
   }
 }
 
-async function probe(addon: HostAddon, home: string, override: boolean): Promise<HomeProbe> {
+async function probe(
+  addon: HostAddon,
+  home: string,
+  override: boolean,
+  elsewhere: string,
+): Promise<HomeProbe> {
   const backing = { home, fileSystem: fileSystemName((await statfs(home)).type) };
   const userNamespace = isUserNamespace(await readFile('/proc/self/uid_map', 'utf8'));
-  const scratch = new OverlayScratch(addon, home);
   const warnings: string[] = [];
   const refuse = (error: ThinlayerError) => {
     if (!override) throw error;
     warnings.push(error.message);
   };
 
-  const mounts = await probeMounts(addon, scratch, userNamespace);
+  const { mounts, overlay, fault, note } = await probeOverlay(addon, home, userNamespace, elsewhere);
+  if (note !== null) warnings.push(note);
   if ('error' in mounts) refuse(mountFailure(mounts.error, backing));
   else if (!mounts.dType) refuse(noDType(backing));
-
-  const api = 'error' in mounts ? 'mount' : mounts.api;
-  // After the first mount: that may have loaded the module.
-  const overlay = { api, userNamespace, parameters: await overlayParameters() };
-  const fault = 'error' in mounts ? 'mounts fail' : await nativeDiffFault(addon, scratch, overlay);
   if (fault !== null)
     warnings.push(`changes of layers are found by comparing merged trees, which is slow: ${fault}`);
 
@@ -63,7 +68,7 @@ async function probe(addon: HostAddon, home: string, override: boolean): Promise
     backingFileSystem: backing.fileSystem,
     supportsDType: 'error' in mounts ? false : mounts.dType,
     nativeDiff: fault === null,
-    mountApi: api,
+    mountApi: overlay.api,
     projectQuota: quotaRefusal === null,
     overlay,
     quotaRefusal,
@@ -76,9 +81,57 @@ export function isUserNamespace(uidMap: string): boolean {
   return !/^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
 }
 
+interface OverlayFacts {
+  readonly mounts: Mounts;
+  readonly overlay: OverlayTraits;
+  /** See `nativeDiffFault`. */
+  readonly fault: string | null;
+  /** Where this is not known of the home itself. */
+  readonly note: string | null;
+}
+
+/**
+ * On a full disk there is no room to try things out, but layers have to be removed there. So the kernel is asked on
+ * another file system; that the home's own is fit for overlays was found out when its layers were made.
+ */
+async function probeOverlay(
+  addon: HostAddon,
+  home: string,
+  userNamespace: boolean,
+  elsewhere: string,
+): Promise<OverlayFacts> {
+  try {
+    return await probeIn(addon, new OverlayScratch(addon, home), userNamespace);
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    const facts = await probeIn(addon, await scratchElsewhere(addon, home, elsewhere), userNamespace);
+    return { ...facts, note: `${home} was not probed, as it is full: free space on it` };
+  }
+}
+
+/** Named after the home, whose lock then holds for this too. */
+async function scratchElsewhere(addon: HostAddon, home: string, directory: string): Promise<OverlayScratch> {
+  await mkdir(directory, { recursive: true });
+  const name = createHash('sha256').update(home).digest('hex').slice(0, 32);
+  return new OverlayScratch(addon, directory, `${directory}/probe-${name}`);
+}
+
+async function probeIn(
+  addon: HostAddon,
+  scratch: OverlayScratch,
+  userNamespace: boolean,
+): Promise<OverlayFacts> {
+  const mounts = await probeMounts(addon, scratch, userNamespace);
+  const api = 'error' in mounts ? 'mount' : mounts.api;
+  // After the first mount: that may have loaded the module.
+  const overlay = { api, userNamespace, parameters: await overlayParameters() };
+  const fault = 'error' in mounts ? 'mounts fail' : await nativeDiffFault(addon, scratch, overlay);
+  return { mounts, overlay, fault, note: null };
+}
+
 type Mounts = { readonly api: MountApi; readonly dType: boolean } | { readonly error: unknown };
 
-/** The newer interface if it works, for whatever reason it does not: an old kernel, a seccomp filter. */
+/** The newer interface if it works, for whatever reason it does not: an old kernel, a seccomp filter. Rejects on a full disk. */
 async function probeMounts(
   addon: HostAddon,
   scratch: OverlayScratch,
@@ -91,6 +144,7 @@ async function probeMounts(
       const dType = await scratch.with(traits, (at) => addon.supportsDType(at('lower1')));
       return { api, dType };
     } catch (error) {
+      if (isFull(error)) throw error;
       failure = error;
     }
   }

@@ -7,7 +7,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { Quota } from '../core/ports.js';
 import type { QuotaFunctions } from './addon.js';
 
@@ -29,13 +29,14 @@ const UNSUPPORTED = new Set([
 /** Docker's name for it; a container sees no /dev of the host. */
 const DEVICE = 'backingFsBlockDev';
 
-/** Null if project quotas work in `home`; else the kernel's refusal, for `createQuota`. */
+/** Null if project quotas work in `home`, or a full disk kept us from asking; else the kernel's refusal, for `createQuota`. */
 export async function probeQuota(calls: QuotaFunctions, home: string): Promise<string | null> {
   try {
     const first = (await calls.projectId(home)) + 1;
     await setLimit(calls, home, { directory: home, id: first, bytes: 0 });
     return null;
   } catch (error) {
+    if (isFull(error)) return null;
     if (!isErrno(error) || !UNSUPPORTED.has(error.code))
       throw fromErrno(error, { op: 'probe quota', path: home });
     await rm(join(home, DEVICE), { force: true });
@@ -58,7 +59,7 @@ export function createQuota(calls: QuotaFunctions, config: QuotaConfig): Quota {
   let ids: Promise<ProjectIds> | undefined;
   return {
     async limit(directory, bytes) {
-      if (refusal !== null) throw unsupported(home, refusal);
+      if (refusal !== null) throw quotaUnsupported(home, refusal);
       try {
         ids ??= ProjectIds.scan(calls, home).catch((error: unknown) => {
           ids = undefined; // the next caller looks again
@@ -132,7 +133,8 @@ async function setLimit(calls: QuotaFunctions, home: string, { directory, id, by
   }
 }
 
-function unsupported(home: string, refusal: string): ThinlayerError {
+/** For a size limit in a home where `probeQuota` answered `refusal`. */
+export function quotaUnsupported(home: string, refusal: string): ThinlayerError {
   return new ThinlayerError(
     'failed_precondition',
     `the file system of ${home} has no project quotas (${refusal}); a size limit needs xfs mounted with pquota, ` +

@@ -96,7 +96,8 @@ async function cancellable<T>(
 ): Promise<T> {
   const signal = cancel?.signal;
   const flag = new Uint8Array(1);
-  const stop = () => flag.fill(1);
+  // Atomically: a thread of the addon reads it meanwhile.
+  const stop = () => Atomics.store(flag, 0, 1);
   if (signal?.aborted) throw aborted(path, signal.reason);
   signal?.addEventListener('abort', stop, { once: true });
   try {

@@ -18,6 +18,7 @@ import { planRecovery } from './plan.js';
 import { updateRecord } from './publish.js';
 import { dropOrphanLinks, recover } from './recover.js';
 import { reloadLayer } from './reload.js';
+import { exists } from './exists.js';
 import { removeLayer } from './remove.js';
 import { scanHome } from './scan.js';
 import { Stagings } from './staging.js';
@@ -25,7 +26,7 @@ import { Trash } from './trash.js';
 import { Turns } from './turns.js';
 
 export interface StoreOptions {
-  /** Made if missing, with its parents. */
+  /** Made if missing. */
   readonly home: string;
   readonly idMaps: IdMaps;
   readonly sync: SyncMode;
@@ -86,7 +87,7 @@ function contextOf(options: StoreOptions): StoreContext {
 
 /** An existing one gets mode and owner too: Docker's driver of before CVE-2021-41091 left it too open, or too closed. */
 async function makeOurs(path: string, mode: number, owner: Owner | null): Promise<void> {
-  await mkdir(path, { recursive: true });
+  if (!(await exists(path))) await mkdir(path);
   await chmod(path, mode);
   if (owner) await chown(path, owner.uid, owner.gid);
 }

@@ -1,12 +1,9 @@
 /** One layer read again, after somebody mended it on disk. */
 
-import { lstat } from 'node:fs/promises';
-import type { Stats } from 'node:fs';
-
-import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerInfo } from '../core/model.js';
 import type { StoreContext } from './context.js';
+import { exists, statOf } from './exists.js';
 import { layerPaths } from './paths.js';
 import { planRecovery } from './plan.js';
 import { recover } from './recover.js';
@@ -38,17 +35,4 @@ async function isMounted({ paths }: StoreContext, id: LayerId): Promise<boolean>
   const { root, merged } = layerPaths(paths.home, id);
   const [above, below] = await Promise.all([statOf(root), statOf(merged)]);
   return above !== undefined && below !== undefined && above.dev !== below.dev;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await statOf(path)) !== undefined;
-}
-
-async function statOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }

@@ -48,7 +48,7 @@ export class Stagings {
   async #discard(id: LayerId): Promise<void> {
     const { paths, trash } = this.#store;
     this.#open.delete(id);
-    await trash.throwAway(layerFiles(paths.home, id).staging, id);
+    await trash.discard(layerFiles(paths.home, id).staging, id);
   }
 
   async #commit(id: LayerId, staging: Staging, record: LayerRecord): Promise<void> {

@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Disk, DiskChange } from '../core/disk.js';
-import { fromErrno, isErrno } from '../core/errno.js';
+import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { StoreLog } from './log.js';
 
 const RUN = randomBytes(6).toString('hex');
@@ -37,7 +37,7 @@ export class Trash {
     try {
       await this.#disk.change(changes);
     } catch (error) {
-      if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+      if (!isFull(error)) throw error;
       // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
       await this.idle();
       await this.#disk.change(changes);
@@ -60,6 +60,24 @@ export class Trash {
     if (this.#busy) return;
     this.#busy = true;
     this.#running = this.#work();
+  }
+
+  /**
+   * `throwAway`. On a full disk, if need be, deletes `path` where it is, which a kill may leave half done: to
+   * rename takes room on btrfs, which keeps some for deletions.
+   */
+  async discard(path: string, name: string): Promise<void> {
+    try {
+      await this.throwAway(path, name);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await this.deleteInPlace(path);
+    }
+  }
+
+  /** Deletes it at once. */
+  deleteInPlace(path: string): Promise<void> {
+    return this.#disk.removeTree(path);
   }
 
   /** Starts to delete what an earlier daemon left. */

@@ -47,13 +47,19 @@ function add(archive: Pack, { contents, ...header }: Entry): void {
 /** The regular files of an archive by name; rejects for one that is cut or damaged. */
 export async function contentsOf(archive: Buffer | Readable): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
+  for await (const { header, contents } of entriesOf(archive)) {
+    if (header.type === 'file') files.set(header.name, contents);
+  }
+  return files;
+}
+
+/** What it is made of; rejects for one that is cut or damaged. */
+export async function* entriesOf(
+  archive: Buffer | Readable,
+): AsyncGenerator<{ readonly header: Header; readonly contents: Buffer }> {
   const source = Buffer.isBuffer(archive) ? Readable.from([archive]) : archive;
   const entries = extract();
   source.on('error', (error: Error) => entries.destroy(error));
   source.pipe(entries);
-  for await (const entry of entries) {
-    const contents = await buffer(entry);
-    if (entry.header.type === 'file') files.set(entry.header.name, contents);
-  }
-  return files;
+  for await (const entry of entries) yield { header: entry.header, contents: await buffer(entry) };
 }

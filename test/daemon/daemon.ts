@@ -31,8 +31,10 @@ export interface DaemonOptions {
   /** Below the daemon's directory; `home` if absent. */
   readonly home?: string;
   readonly storageOptions?: readonly string[];
-  /** Runs before the daemon starts, with the path of the home, which is not there yet. */
-  readonly before?: (home: string) => Promise<void>;
+  /** Runs before the daemon starts, with the path of the home, which is not there yet, and the jail. */
+  readonly before?: (home: string, jail: Jail) => Promise<void>;
+  /** More of thinlayerd's command line. */
+  readonly arguments?: readonly string[];
   /** False: no home is named to the daemon. */
   readonly init?: boolean;
 }
@@ -42,11 +44,13 @@ export class Daemon implements AsyncDisposable {
   readonly home: string;
   /** A new one after each start. */
   client: GraphDriverClient;
+  private readonly arguments: readonly string[];
   private process: Process | null = null;
 
   private constructor(jail: Jail, options: DaemonOptions) {
     this.jail = jail;
     this.home = this.path(options.home ?? 'home');
+    this.arguments = options.arguments ?? [];
     this.client = new GraphDriverClient(this.socket);
   }
 
@@ -54,7 +58,7 @@ export class Daemon implements AsyncDisposable {
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
     const daemon = new Daemon(await Jail.make(), options);
     try {
-      await options.before?.(daemon.home);
+      await options.before?.(daemon.home, daemon.jail);
       await daemon.launch();
       if (options.init !== false) await daemon.client.init(daemon.home, options.storageOptions);
       return daemon;
@@ -187,12 +191,12 @@ export class Daemon implements AsyncDisposable {
   }
 
   private spawn(): Promise<Process> {
-    const command = this.command();
+    const command = this.command(...this.arguments);
     return this.jail.start({ name: 'thinlayerd', command, log: this.path('thinlayerd.log') });
   }
 
   private async list(name = ''): Promise<string[]> {
-    return readdir(join(this.home, name));
+    return readdir(join(this.inside(this.home), name));
   }
 }
 
@@ -207,13 +211,20 @@ export function daemonTest(
   body: (daemon: Daemon, t: TestContext) => Promise<void>,
   options: DaemonOptions = {},
 ): void {
-  test(name, { skip: cannotRun }, async (t) => {
-    await using daemon = await startDaemon(options);
-    try {
-      await body(daemon, t);
-    } catch (error) {
-      t.diagnostic(await daemon.logTail());
-      throw error;
-    }
-  });
+  test(name, { skip: cannotRun }, (t) => withDaemon(t, options, (daemon) => body(daemon, t)));
+}
+
+/** For a part of a test. */
+export async function withDaemon(
+  t: TestContext,
+  options: DaemonOptions,
+  body: (daemon: Daemon) => Promise<void>,
+): Promise<void> {
+  await using daemon = await startDaemon(options);
+  try {
+    await body(daemon);
+  } catch (error) {
+    t.diagnostic(await daemon.logTail());
+    throw error;
+  }
 }

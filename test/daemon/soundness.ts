@@ -14,12 +14,13 @@ const OF_SOME_LAYERS = new Set(['committed', 'lower', 'work', 'merged']);
 export async function assertSound(daemon: Daemon, layers: ReadonlyMap<string, boolean>): Promise<void> {
   const ids = [...layers.keys()].sort();
   const mounted = ids.filter((id) => layers.get(id));
-  const names = await readdir(daemon.home);
+  const home = daemon.inside(daemon.home);
+  const names = await readdir(home);
   assert.deepEqual(names.filter((name) => !OF_HOME.has(name)).sort(), ids, 'directories of the home');
   const points = mounted.map((id) => join(daemon.home, id, 'merged'));
   assert.deepEqual((await daemon.mounts()).sort(), points, 'mounts');
-  const links = await Promise.all(ids.map((id) => layerOf(daemon.home, id, mounted.includes(id))));
-  assert.deepEqual(await linksOf(daemon.home), new Map(links.sort()), 'short links');
+  const links = await Promise.all(ids.map((id) => layerOf(home, id, mounted.includes(id))));
+  assert.deepEqual(await linksOf(home), new Map(links.sort()), 'short links');
 }
 
 /** Its link and what that has to point to. */

@@ -74,10 +74,6 @@ ensure_addon() {
   local addon
   addon=$(built_addon)
   [ -n "$addon" ] && [ -z "$(find native -maxdepth 1 -type f -newer "$addon")" ] && return
-  # Node's own headers where they came with it: node-gyp would download them.
-  local prefix
-  prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
-  [ ! -e "$prefix/include/node/node_api.h" ] || export npm_config_nodedir=${npm_config_nodedir:-$prefix}
   say "building the native addon"
   npm run --silent build:native 2>&1 | { grep -E '(error|warning):' || true; } >&2
   [ -n "$(built_addon)" ] || { say "the addon was not built: run npm run build:native to see why"; exit 1; }

@@ -3,9 +3,9 @@
 CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
 
 BUILD_PACKAGES="g++ make python3"
-DAEMON_PACKAGES="attr iproute2"
+DAEMON_PACKAGES="attr iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
-CONFORMANCE_PACKAGES="dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
+CONFORMANCE_PACKAGES="attr dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
   golang-github-gotestyourself-gotest.tools-dev golang-github-containerd-continuity-dev
   golang-github-docker-go-connections-dev golang-github-docker-go-units-dev golang-github-moby-locker-dev
   golang-github-moby-sys-dev golang-github-opencontainers-selinux-dev golang-github-vbatts-tar-split-dev"

@@ -29,7 +29,7 @@ test('the error says what failed, on what, and what to do', () => {
   const error = fromErrno(cause, { op: 'unpack', layer: 'abc' });
   assert.equal(
     error.message,
-    'unpack of layer abc failed: write /home/x: ENOSPC (No space left on device); free space on the file system of /home/x, or raise its quota',
+    'unpack of layer abc failed: write /home/x: ENOSPC (No space left on device); free space or inodes on the file system of /home/x, or raise its quota',
   );
   assert.deepEqual(
     [error.code, error.op, error.layer, error.path, error.cause],

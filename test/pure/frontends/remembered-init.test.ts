@@ -42,6 +42,16 @@ test('the last one is loaded', async () => {
   });
 });
 
+test('the same one is not written again: there may be no room for it', async () => {
+  await withDirectory(async (directory) => {
+    const file = join(directory, 'init.json');
+    await saveInit(file, INIT);
+    const { ino } = await stat(file);
+    await saveInit(file, INIT);
+    assert.equal((await stat(file)).ino, ino);
+  });
+});
+
 test('without a file there is none', async () => {
   await withDirectory(async (directory) => {
     assert.equal(await loadInit(join(directory, 'init.json')), null);

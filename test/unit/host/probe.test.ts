@@ -107,6 +107,19 @@ for (const [attribute, value, told] of [
   });
 }
 
+test('a full home is not refused: the kernel is asked elsewhere, with a warning', async (t) => {
+  const home = await makeHome(t);
+  const { mountOverlay } = kernel();
+  const full = kernel({
+    mountOverlay: (mount) =>
+      mount.target.startsWith(home) ? Promise.reject(systemError('ENOSPC')) : mountOverlay(mount),
+  });
+  const probe = await probeHome(full, home, strict, await makeHome(t));
+  assert.deepEqual([probe.mountApi, probe.nativeDiff, probe.supportsDType], ['fsopen', true, true]);
+  assert.match(probe.warnings.join(), /^\S+ was not probed, as it is full/);
+  assert.deepEqual(await readdir(home), []);
+});
+
 test('a home that is not there', async () => {
   await assert.rejects(probeHome(kernel(), '/nonexistent/home', strict), { code: 'not_found', op: 'probe' });
 });

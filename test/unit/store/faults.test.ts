@@ -1,13 +1,13 @@
 /** Each step of each change fails once, by a full disk and by a bad one: the change is refused, and all is as it was before. */
 
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, unlink, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { parseLayerId } from '../../../src/core/model.js';
 import type { LayerStore } from '../../../src/core/ports.js';
 import { newRecord, refusal } from '../../conformance/layer-store.js';
-import { failingDisk } from './disks.js';
+import { failingDisk, watchedDisk } from './disks.js';
 import { listing, testHome } from './home.js';
 
 type Change = (store: LayerStore) => Promise<unknown>;
@@ -97,6 +97,62 @@ test('a parent that was removed is not held by a child that failed', async () =>
     assert.equal(store.hasChildren(A), false);
     await store.remove(A);
     await store.close();
+  } finally {
+    await home.remove();
+  }
+});
+
+/** As btrfs is when it is full to the brim: deleting goes, renaming does not. `broken`: a file that cannot be deleted. */
+function fullDisk(broken?: string) {
+  let full = false;
+  const disk = watchedDisk((step) => {
+    if (!full) return;
+    if (step.startsWith('rename')) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
+    if (broken !== undefined && step === `unlink ${broken}`)
+      throw Object.assign(new Error('EIO: injected'), { code: 'EIO' });
+  });
+  return { disk, fill: () => void (full = true), free: () => void (full = false) };
+}
+
+test('where nothing can be renamed any more, a layer is deleted in its place, and what was staged too', async () => {
+  const home = await testHome();
+  const { disk, fill } = fullDisk();
+  try {
+    const { store } = await home.open({ disk });
+    await store.create(newRecord('a', null));
+    const before = await listing(home.home);
+    await store.create(newRecord('b', null));
+    await mkdir(`${store.get(B)?.paths.diff}/some/directory`, { recursive: true });
+    const staging = await store.stage(A);
+    await writeFile(`${staging.path}/new`, 'new');
+    fill();
+    await store.remove(B);
+    await staging.discard();
+    await store.close();
+    assert.deepEqual(await listing(home.home), before);
+  } finally {
+    await home.remove();
+  }
+});
+
+test('a layer whose deletion in its place broke off is a broken one, also after a restart, and can be removed', async () => {
+  const home = await testHome();
+  const { disk, fill, free } = fullDisk(`${home.home}/b/link`);
+  try {
+    const first = await home.open({ disk });
+    await first.store.create(newRecord('b', null));
+    await writeFile(`${first.store.get(B)?.paths.diff}/file`, 'whole');
+    fill();
+    await assert.rejects(first.store.remove(B), refusal('data_loss', /EIO/));
+    assert.match(first.store.broken().get(B) ?? '', /remove it again/);
+    await first.store.close();
+    await unlink(`${home.home}/b/link`);
+    free();
+    const second = await home.open({ disk });
+    assert.match(second.store.broken().get(B) ?? '', /neither a record nor the files of overlay2/);
+    await second.store.remove(B);
+    await second.store.close();
+    assert.deepEqual(await listing(home.home), ['.trash/ 700', 'l/ 700']);
   } finally {
     await home.remove();
   }

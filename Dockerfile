@@ -1,0 +1,30 @@
+# thinlayerd as a container; what it needs there is in README.md, "In a container".
+#
+#   docker build -t thinlayer .
+#
+# BASE builds: Node with its headers and npm, g++, make, python3. RUN_BASE runs: the same Debian and the same Node. Both can be
+# images of your own, if no registry can be reached: any with these, Debian 12 or 13 and Node 20.18 or later.
+ARG BASE=node:20-bookworm
+ARG RUN_BASE=node:20-bookworm-slim
+
+FROM ${BASE} AS build
+WORKDIR /opt/thinlayer
+# The packages first: a change of the sources alone does not install them again.
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY native native
+COPY src src
+COPY actors actors
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && chmod +x dist/src/main.js dist/src/cli/main.js
+
+FROM ${RUN_BASE}
+WORKDIR /opt/thinlayer
+COPY LICENSE package.json ./
+COPY --from=build /opt/thinlayer/node_modules node_modules
+COPY --from=build /opt/thinlayer/dist dist
+COPY --from=build /opt/thinlayer/native/build/Release/thinlayer.node native/build/Release/
+RUN ln -s /opt/thinlayer/dist/src/main.js /usr/local/bin/thinlayerd && ln -s /opt/thinlayer/dist/src/cli/main.js /usr/local/bin/thinlayer
+# The socket is /run/docker/plugins/thinlayer.sock, that of the thinlayer command is in /run/thinlayer, and the state, which has
+# to outlive the container, in /var/lib/thinlayer. No VOLUME: an anonymous one would be lost with its container.
+ENTRYPOINT ["thinlayerd"]
