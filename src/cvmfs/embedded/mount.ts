@@ -25,17 +25,21 @@ export interface Miss {
   readonly external: boolean;
 }
 
+/** CVMFS_UID_MAP or CVMFS_GID_MAP. */
+export interface IdMap {
+  readonly entries: ReadonlyMap<number, number>;
+  /** For what is not in `entries`; null: as in the catalog. */
+  readonly others: number | null;
+}
+
 export interface MountOptions {
   readonly mountpoint: string;
   readonly fqrn: string;
   readonly cache: string;
   /** CVMFS_CLAIM_OWNERSHIP; null: as in the catalog. */
   readonly owner: { readonly uid: number; readonly gid: number } | null;
-  readonly uidMap: ReadonlyMap<number, number>;
-  readonly gidMap: ReadonlyMap<number, number>;
-  /** What `*` is mapped to: every id that is not in the map. */
-  readonly uidDefault?: number | null;
-  readonly gidDefault?: number | null;
+  readonly uidMap: IdMap;
+  readonly gidMap: IdMap;
   /** `-o layers`: `.wh.*` below /layers and /.layers shown as overlay whiteouts and opaque directories. */
   readonly layers: boolean;
   /** For `$(NAME)` in symlinks. */
@@ -136,7 +140,7 @@ function face(native: NativeMount, mountpoint: string): CvmfsMount {
 const FIXED = /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*)$/s;
 
 function check(options: MountOptions): void {
-  const { mountpoint, cache, fqrn, kernelCacheSeconds, owner, uidDefault, gidDefault } = options;
+  const { mountpoint, cache, fqrn, kernelCacheSeconds, owner, uidMap, gidMap } = options;
   const refuse = (what: string): never => {
     throw new ThinlayerError('invalid_argument', `mount: ${what}`, { op: 'mount', path: mountpoint });
   };
@@ -146,9 +150,8 @@ function check(options: MountOptions): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(fqrn))
     refuse(`not a repository's name: ${JSON.stringify(fqrn)}`);
   if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6)) refuse(`not seconds: ${kernelCacheSeconds}`);
-  const ids = [...options.uidMap, ...options.gidMap].flat();
-  const single = [owner?.uid, owner?.gid, uidDefault, gidDefault].filter((id) => typeof id === 'number');
-  for (const id of [...ids, ...single]) {
+  const mapped = [uidMap, gidMap].flatMap(({ entries, others }) => [...[...entries].flat(), others ?? 0]);
+  for (const id of [...mapped, owner?.uid ?? 0, owner?.gid ?? 0]) {
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) refuse(`not a user or group id: ${id}`);
   }
   for (const option of options.mountOptions) {
@@ -159,13 +162,16 @@ function check(options: MountOptions): void {
 
 function nativeOptions(options: MountOptions): NativeOptions {
   const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner } = options;
-  const ids = (all: number | undefined, map: ReadonlyMap<number, number>, others = null as number | null) =>
-    ({ all: all ?? null, map: [...map].flat(), others }) satisfies NativeIds;
+  const ids = (all: number | undefined, { entries, others }: IdMap): NativeIds => ({
+    all: all ?? null,
+    map: [...entries].flat(),
+    others,
+  });
   return {
     mountpoint: normalize(options.mountpoint).replace(/(?<=.)\/+$/, ''),
     ...{ fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds },
-    uids: ids(owner?.uid, options.uidMap, options.uidDefault),
-    gids: ids(owner?.gid, options.gidMap, options.gidDefault),
+    uids: ids(owner?.uid, options.uidMap),
+    gids: ids(owner?.gid, options.gidMap),
     mountOptions: [
       ...['ro', 'nodev', options.suid ? 'suid' : 'nosuid', 'allow_other', 'default_permissions'],
       ...[`fsname=${fqrn}`, 'subtype=cvmfs'],

@@ -1,0 +1,174 @@
+/** Sample repositories, mounted by the native client. Objects come from the repository's own files, unverified. */
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inflateSync } from 'node:zlib';
+
+import { mountRepository } from '../../src/cvmfs/embedded/mount.js';
+import type { CvmfsMount, Miss, MountOptions } from '../../src/cvmfs/embedded/mount.js';
+import { loadAddon } from '../../src/host/addon.js';
+
+export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/cvmfs/', import.meta.url));
+const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
+
+export const cannotMount: string | false =
+  process.getuid?.() === 0 && existsSync('/dev/fuse')
+    ? false
+    : 'NEEDS ROOT AND /dev/fuse: nothing was mounted';
+
+/** ETIMEDOUT and others have numbers of their own here: what a test answers misses with. */
+export const EIO = 5;
+
+const NO_IDS = { entries: new Map<number, number>(), others: null };
+
+export class MountedFixture {
+  readonly mountpoint: string;
+  readonly cache: string;
+  readonly misses: Miss[] = [];
+  readonly ends: (Error | undefined)[] = [];
+  /** Answers a miss in place of the fixture's files; null: as usual. */
+  answer: (miss: Miss) => number | Promise<number> | null = () => null;
+  mount!: CvmfsMount;
+  readonly base: string;
+  readonly #folders: readonly string[];
+
+  private constructor(base: string, folders: readonly string[]) {
+    this.base = base;
+    this.mountpoint = join(base, 'mnt');
+    this.cache = join(base, 'cache');
+    this.#folders = folders;
+  }
+
+  /** `folders` of test/fixtures/cvmfs, later ones laid over earlier ones; the first one's manifest is mounted. */
+  static async make(
+    t: TestContext,
+    folders: readonly string[],
+    change: Partial<MountOptions> = {},
+  ): Promise<MountedFixture> {
+    const base = await realpath(await mkdtemp(join(tmpdir(), 'thinlayer-cvmfs-')));
+    const fixture = new MountedFixture(base, folders);
+    t.after(async () => {
+      await fixture.mount?.unmount();
+      await rm(base, { recursive: true, force: true });
+    });
+    await Promise.all([mkdir(fixture.mountpoint), mkdir(fixture.cache)]);
+    fixture.mount = await mountRepository(
+      fixture.options(change),
+      (miss) => void fixture.#answer(miss),
+      (error) => fixture.ends.push(error),
+    );
+    await fixture.show(folders[0] ?? '');
+    return fixture;
+  }
+
+  options(change: Partial<MountOptions>): MountOptions {
+    return {
+      mountpoint: this.mountpoint,
+      cache: this.cache,
+      fqrn: 'thin.example.org',
+      owner: null,
+      uidMap: NO_IDS,
+      gidMap: NO_IDS,
+      layers: false,
+      variables: { CVMFS_FIX_ARCH: 'x86_64' },
+      suid: true,
+      hideMagicXattrs: false,
+      kernelCacheSeconds: 60,
+      mountOptions: [],
+      ...change,
+    };
+  }
+
+  /** The root catalog of this folder's manifest. */
+  async show(folder: string): Promise<void> {
+    const manifest = readFileSync(join(FIXTURES, folder, '.cvmfspublished'), 'latin1');
+    const field = (letter: string): string => new RegExp(`^${letter}(.*)$`, 'm').exec(manifest)?.[1] ?? '';
+    const hash = field('C');
+    const object = `${hash.slice(0, 2)}/${hash.slice(2)}C`;
+    this.provide(object, true);
+    await this.mount.setRoot(object, Number(field('S')));
+  }
+
+  /** Puts an object into the cache. Synchronous: the pool's threads may all wait for the mount. False: there is none. */
+  provide(object: string, compressed: boolean): boolean {
+    const paths = this.#folders.flatMap((folder) => [
+      join(FIXTURES, folder, 'data', object),
+      join(FIXTURES, folder, `.cvmfsalt-${object.replace('/', '')}`),
+    ]);
+    const found = paths.findLast((path) => existsSync(path));
+    if (found === undefined) return false;
+    const stored = readFileSync(found);
+    const target = join(this.cache, object);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(`${target}.part`, compressed ? inflateSync(stored) : stored);
+    renameSync(`${target}.part`, target);
+    return true;
+  }
+
+  async #answer(miss: Miss): Promise<void> {
+    this.misses.push(miss);
+    const special = this.answer(miss);
+    const errno = special === null ? (this.provide(miss.object, miss.compressed) ? 0 : EIO) : await special;
+    this.mount.complete(miss.number, errno);
+  }
+
+  /** What the mount shows at `path` and below. */
+  async list(path = ''): Promise<Listed[]> {
+    return parseListing(await run('python3', LIST_TREE, this.mountpoint + path));
+  }
+
+  sh(script: string): Promise<string> {
+    return run('bash', '-c', `cd "$0" && ${script}`, this.mountpoint);
+  }
+}
+
+export interface Listed {
+  readonly path?: string;
+  readonly path_b64?: string;
+  readonly type: string;
+  readonly error?: number;
+  readonly variant?: boolean;
+  readonly xattrs?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+export function parseListing(text: string): Listed[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Listed);
+}
+
+export function readListing(...path: string[]): Listed[] {
+  return parseListing(readFileSync(join(FIXTURES, ...path), 'utf8'));
+}
+
+export const keyOf = (entry: Listed): string => entry.path ?? `base64:${entry.path_b64}`;
+
+/** The output of a program that touches the mount: never this process itself, which has to answer it. */
+export function run(command: string, ...args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, err]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on('data', (data: Buffer) => out.push(data));
+    child.stderr.on('data', (data: Buffer) => err.push(data));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(Buffer.concat(out).toString());
+      else
+        reject(
+          new Error(`${command} ${args.join(' ')} ended with ${code}: ${Buffer.concat(err).toString()}`),
+        );
+    });
+  });
+}
+
+/** Unmounts a mount of another kind (overlay) at the end of a test. */
+export function unmountAfter(t: TestContext, path: string): void {
+  t.after(() => loadAddon().unmount(path));
+}
