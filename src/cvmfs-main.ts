@@ -16,6 +16,8 @@ import { createClientControl } from './cvmfs/embedded/control.js';
 import { listenOn } from './host/unix-socket.js';
 
 async function serve(args: MountArguments): Promise<void> {
+  // Nothing else keeps this process while it waits for the next attempt to reach a server.
+  setInterval(() => undefined, 2 ** 30);
   const log = pino(
     { level: args.debug ? 'debug' : 'info', base: null },
     pino.destination({ dest: 2, sync: true }),

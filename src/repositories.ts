@@ -21,7 +21,7 @@ export function repositorySource({ home, options }: HomeConfig, mounter: Mounter
         directory: join(home, 'cvmfs'),
         configDirectory: options.cvmfsConfigDirectory,
         runDirectory: '/run/thinlayer/cvmfs',
-        logDirectory: '/var/log/thinlayer',
+        logDirectory: join(home, 'cvmfs'),
         command: [process.execPath, CLIENT],
         unmount: (mountpoint) => mounter.unmount(mountpoint),
       });

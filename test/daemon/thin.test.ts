@@ -1,0 +1,125 @@
+/** Thin images on the real thinlayerd: their layers come file by file from a signed repository, by the embedded client. */
+
+import assert from 'node:assert/strict';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { FIXTURES } from '../pure/cvmfs/fixtures.js';
+import { PROJECT_ROOT } from '../system/project.js';
+import { archiveOf } from './archives.js';
+import { cannotRun, Daemon } from './daemon.js';
+
+const FQRN = 'thin.example.org';
+/** In the network of the jail. */
+const PORT = 8000;
+
+interface Thin {
+  readonly daemon: Daemon;
+  /** How many the server has answered. */
+  requests(): Promise<number>;
+  /** An archive whose only file is that descriptor. */
+  descriptor(name?: string): Promise<Buffer>;
+}
+
+/** thinlayerd, its repository configured, its server up. */
+async function withThin(body: (thin: Thin) => Promise<void>): Promise<void> {
+  let config = '';
+  await using daemon = await Daemon.start({
+    before: async (home, jail) => {
+      config = join(home, '../cvmfs-config');
+      const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), String(PORT)];
+      const log = join(jail.directory, 'server.log');
+      await jail.start({
+        name: 'server',
+        command: [...command, join(PROJECT_ROOT, FIXTURES, 'thin/rev-1')],
+        log,
+      });
+      await configure(config, `http://127.0.0.1:${PORT}`, join(home, '../cvmfs-cache'));
+    },
+    init: false,
+  });
+  const requests = async () => (await readFile(daemon.path('server.log'), 'utf8')).split('\n').length - 1;
+  await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`]);
+  const descriptor = async (name = 'thin.json') =>
+    archiveOf([{ name: 'thin.json', contents: await readFile(join(FIXTURES, 'thin/image-rev1', name)) }]);
+  await body({ daemon, requests, descriptor });
+}
+
+async function configure(directory: string, url: string, cache: string): Promise<void> {
+  const key = join(directory, `${FQRN}.pub`);
+  await mkdir(join(directory, 'config.d'), { recursive: true });
+  await writeFile(key, await readFile(join(FIXTURES, 'keys', `${FQRN}.pub`)));
+  await writeFile(
+    join(directory, `config.d/${FQRN}.conf`),
+    `CVMFS_SERVER_URL=${url}\nCVMFS_HTTP_PROXY=DIRECT\nCVMFS_PUBLIC_KEY=${key}\nCVMFS_CACHE_BASE=${cache}\n`,
+  );
+}
+
+function thinTest(name: string, body: (thin: Thin) => Promise<void>): void {
+  void test(name, { skip: cannotRun }, () => withThin(body));
+}
+
+for (const form of ['thin.json', 'thin-ducc.json']) {
+  thinTest(`${form}: a container stands on the layers in CVMFS, and fetches what it reads`, async (thin) => {
+    const { daemon, requests } = thin;
+    const { client } = daemon;
+    await client.create('image');
+    await client.applyDiff('image', '', await thin.descriptor(form));
+    assert.deepEqual(await readdir(daemon.inside(await client.get('image'))), ['thin.json']);
+    await client.createReadWrite('container', 'image');
+    const merged = daemon.inside(await client.get('container'));
+    const before = await requests();
+    assert.match(await readFile(join(merged, 'app/run.sh'), 'utf8'), /^#!/);
+    assert.ok((await requests()) > before, 'the file was fetched when it was read');
+    const names = await readdir(merged);
+    assert.ok(!names.some((name) => name.startsWith('.wh.') || name === 'thin.json'), names.join(' '));
+    await writeFile(join(merged, 'written'), 'by the container');
+    assert.deepEqual(await client.changes('container', 'image'), [{ Path: '/written', Kind: 1 }]);
+    await client.put('container');
+    for (const id of ['container', 'image']) await client.remove(id);
+  });
+}
+
+thinTest(
+  'a killed daemon finds the repository mounted, and its containers read on',
+  async ({ daemon, descriptor }) => {
+    await daemon.client.create('image');
+    await daemon.client.applyDiff('image', '', await descriptor());
+    await daemon.client.createReadWrite('container', 'image');
+    const merged = await daemon.client.get('container');
+    await daemon.kill9();
+    assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+    await daemon.launch();
+    await daemon.client.createReadWrite('other', 'image');
+    const other = await daemon.client.get('other');
+    assert.match(await readFile(join(daemon.inside(other), 'app/run.sh'), 'utf8'), /^#!/);
+  },
+);
+
+thinTest('what cannot be is told with the way out, and nothing is left', async ({ daemon }) => {
+  const { client } = daemon;
+  const apply = async (id: string, descriptor: unknown) => {
+    await client.create(id);
+    const contents = typeof descriptor === 'string' ? descriptor : JSON.stringify(descriptor);
+    await client.applyDiff(id, '', await archiveOf([{ name: 'thin.json', contents }]));
+  };
+  const layer = (repository: string) => ({
+    version: '1.0',
+    layers: [{ digest: 'ab'.repeat(32), url: `cvmfs://${repository}/layers/nothing` }],
+  });
+  await assert.rejects(apply('bad', '{'), /thin descriptor .* is not valid/);
+  await assert.rejects(apply('climbs', layer("x';touch pwned;'")), /is not the name of a repository/);
+
+  await apply('unpublished', layer(FQRN));
+  await client.createReadWrite('a', 'unpublished');
+  await assert.rejects(
+    client.get('a'),
+    /not in the repository thin\.example\.org at revision 7 .*published later/,
+  );
+
+  await apply('unconfigured', layer('nowhere.example.org'));
+  await client.createReadWrite('b', 'unconfigured');
+  await assert.rejects(client.get('b'), /nowhere\.example\.org is not configured.*looked for/);
+  assert.deepEqual(await daemon.mounts(), []);
+});
