@@ -8,6 +8,7 @@ ARG BASE=node:20-bookworm
 ARG RUN_BASE=node:20-bookworm-slim
 
 FROM ${BASE} AS build
+RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev
 WORKDIR /opt/thinlayer
 # The packages first: a change of the sources alone does not install them again.
 COPY package.json package-lock.json .npmrc ./
@@ -19,11 +20,12 @@ COPY actors actors
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && chmod +x dist/src/main.js dist/src/cli/main.js
 
 FROM ${RUN_BASE}
+RUN apt-get update && apt-get install -y --no-install-recommends libfuse3-3 libsqlite3-0 && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/thinlayer
 COPY LICENSE package.json ./
 COPY --from=build /opt/thinlayer/node_modules node_modules
 COPY --from=build /opt/thinlayer/dist dist
-COPY --from=build /opt/thinlayer/native/build/Release/thinlayer.node native/build/Release/
+COPY --from=build /opt/thinlayer/native/build/Release/thinlayer.node /opt/thinlayer/native/build/Release/thinlayer_cvmfs.node native/build/Release/
 RUN ln -s /opt/thinlayer/dist/src/main.js /usr/local/bin/thinlayerd && ln -s /opt/thinlayer/dist/src/cli/main.js /usr/local/bin/thinlayer
 # The socket is /run/docker/plugins/thinlayer.sock, that of the thinlayer command is in /run/thinlayer, and the state, which has
 # to outlive the container, in /var/lib/thinlayer. No VOLUME: an anonymous one would be lost with its container.
