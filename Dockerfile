@@ -12,6 +12,8 @@ WORKDIR /opt/thinlayer
 # The packages first: a change of the sources alone does not install them again.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
+# For the client of CVMFS, where BASE lacks them.
+RUN pkg-config --exists fuse3 sqlite3 || { apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev; }
 COPY tsconfig.json ./
 COPY native native
 COPY src src

@@ -12,9 +12,10 @@ import { inflateSync } from 'node:zlib';
 import { mountRepository } from '../../src/cvmfs/embedded/mount.js';
 import type { CvmfsMount, Miss, MountOptions } from '../../src/cvmfs/embedded/mount.js';
 import { loadAddon } from '../../src/host/addon.js';
+import { mountsBelow } from './scratch-home.js';
 
 export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/cvmfs/', import.meta.url));
-const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
+export const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
 
 export const cannotMount: string | false =
   process.getuid?.() === 0 && existsSync('/dev/fuse')
@@ -53,6 +54,9 @@ export class MountedFixture {
     const base = await realpath(await mkdtemp(join(tmpdir(), 'thinlayer-cvmfs-')));
     const fixture = new MountedFixture(base, folders);
     t.after(async () => {
+      for (const { type, mountPoint } of (await mountsBelow(base)).reverse()) {
+        if (type === 'overlay') await loadAddon().unmount(mountPoint);
+      }
       await fixture.mount?.unmount();
       await rm(base, { recursive: true, force: true });
     });
@@ -166,9 +170,4 @@ export function run(command: string, ...args: string[]): Promise<string> {
         );
     });
   });
-}
-
-/** Unmounts a mount of another kind (overlay) at the end of a test. */
-export function unmountAfter(t: TestContext, path: string): void {
-  t.after(() => loadAddon().unmount(path));
 }

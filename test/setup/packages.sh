@@ -2,7 +2,7 @@
 
 CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
 
-BUILD_PACKAGES="g++ make python3"
+BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev"
 DAEMON_PACKAGES="attr iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
 CONFORMANCE_PACKAGES="attr dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
