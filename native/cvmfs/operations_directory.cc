@@ -8,12 +8,12 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-struct Directory {
+struct Directory : Handles::Handle {
   std::weak_ptr<CatalogTree> tree;
   std::vector<EntryPtr> entries;  // without hidden ones
 };
 
-Directory& DirectoryOf(const fuse_file_info& file) { return *reinterpret_cast<Directory*>(file.fh); }
+Directory& DirectoryOf(const fuse_file_info& file) { return *static_cast<Directory*>(reinterpret_cast<Handles::Handle*>(file.fh)); }
 
 void OpenDir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Serve(request, [inode, file = *info](fuse_req_t r, Repository& repository) mutable {
@@ -27,10 +27,10 @@ void OpenDir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
     auto hidden = [](const EntryPtr& each) { return each->Has(kFlagHidden); };
     auto& entries = directory->entries;
     entries.erase(std::remove_if(entries.begin(), entries.end(), hidden), entries.end());
-    file.fh = reinterpret_cast<uint64_t>(directory.get());
     file.keep_cache = 1;
     file.cache_readdir = 1;
-    if (fuse_reply_open(r, &file) == 0) directory.release();  // until ReleaseDir
+    file.fh = repository.handles.Keep(std::move(directory));
+    if (fuse_reply_open(r, &file) != 0) repository.handles.Drop(file.fh);
   });
 }
 
@@ -136,7 +136,7 @@ void ReadDirPlus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset
 }
 
 void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete &DirectoryOf(*info);
+  RepositoryOf(request).handles.Drop(info->fh);
   fuse_reply_err(request, 0);
 }
 

@@ -10,7 +10,7 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-struct OpenFile {
+struct OpenFile : Handles::Handle {
   EntryPtr entry;
   std::string path;
   ObjectFile whole;  // null for a chunked file, and for an empty one
@@ -21,7 +21,7 @@ struct OpenFile {
   ObjectFile chunk_file;
 };
 
-OpenFile& FileOf(const fuse_file_info& file) { return *reinterpret_cast<OpenFile*>(file.fh); }
+OpenFile& FileOf(const fuse_file_info& file) { return *static_cast<OpenFile*>(reinterpret_cast<Handles::Handle*>(file.fh)); }
 
 ObjectFile OpenObject(Repository& repository, const OpenFile& file, const std::string& object, uint64_t size) {
   const Entry& entry = *file.entry;
@@ -59,13 +59,14 @@ void Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
     opened->path = repository.inodes.PathOf(inode);
     opened->whole = OpenWhole(repository, *opened);
     repository.counters.opens++;
-    file.fh = reinterpret_cast<uint64_t>(opened.get());
     file.keep_cache = 1;
     file.noflush = 1;
     file.direct_io = opened->entry->Has(kFlagDirectIo);
     repository.inodes.NoteOpen(inode, opened->entry);
-    if (fuse_reply_open(r, &file) == 0) opened.release();  // until Release
-    else repository.inodes.NoteRelease(inode);
+    file.fh = repository.handles.Keep(std::move(opened));
+    if (fuse_reply_open(r, &file) == 0) return;
+    repository.handles.Drop(file.fh);
+    repository.inodes.NoteRelease(inode);
   });
 }
 
@@ -128,7 +129,7 @@ void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
 }
 
 void Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
-  delete &FileOf(*info);
+  RepositoryOf(request).handles.Drop(info->fh);
   RepositoryOf(request).inodes.NoteRelease(inode);
   fuse_reply_err(request, 0);
 }

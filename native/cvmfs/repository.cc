@@ -12,6 +12,27 @@ uint32_t IdMap::operator()(uint32_t id) const {
   return mapped != map.end() ? mapped->second : others.value_or(id);
 }
 
+uint64_t Handles::Keep(std::unique_ptr<Handle> handle) {
+  auto number = reinterpret_cast<uint64_t>(handle.get());
+  std::lock_guard<std::mutex> lock(mutex_);
+  handles_.emplace(number, std::move(handle));
+  return number;
+}
+
+void Handles::Drop(uint64_t number) {
+  std::unique_ptr<Handle> dropped;  // freed when the lock is given back
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto found = handles_.find(number);
+  if (found == handles_.end()) return;
+  dropped = std::move(found->second);
+  handles_.erase(found);
+}
+
+void Handles::Clear() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  handles_.clear();
+}
+
 Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)
     : options(std::move(repository_options)), objects(options.cache), connections(objects), misses(std::move(ask)) {}
 
@@ -29,6 +50,12 @@ CatalogTree::Use Repository::UseTree() {
 void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
   std::lock_guard<std::mutex> lock(mutex_);
   tree_.swap(tree);
+}
+
+void Repository::Close() {
+  SetTree(nullptr);
+  handles.Clear();
+  connections.Close();
 }
 
 EntryPtr Repository::Find(CatalogTree& tree, const std::string& path) const {

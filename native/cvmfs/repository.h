@@ -43,6 +43,22 @@ struct Counters {
   std::atomic<uint64_t> lookups{0}, opens{0}, directory_opens{0}, reads{0}, bytes_read{0}, misses{0}, failures{0};
 };
 
+// What the kernel holds by a number: an open file or directory. Those it never gives back, since its mount is gone, are
+// freed with all others.
+class Handles {
+ public:
+  struct Handle {
+    virtual ~Handle() = default;
+  };
+  uint64_t Keep(std::unique_ptr<Handle> handle);
+  void Drop(uint64_t number);
+  void Clear();
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::unique_ptr<Handle>> handles_;
+};
+
 class Repository {
  public:
   Repository(RepositoryOptions repository_options, Misses::Ask ask);
@@ -52,6 +68,7 @@ class Repository {
   Connections connections;
   Inodes inodes;
   Misses misses;
+  Handles handles;
   Counters counters;
 
   // Throws Missing without an object as long as there is none.
@@ -59,6 +76,9 @@ class Repository {
   std::shared_ptr<CatalogTree> TreeOrNull();
   // Every use of the former tree was begun before this returns.
   void SetTree(std::shared_ptr<CatalogTree> tree);
+
+  // No requests come any more: lets go of all files.
+  void Close();
 
   // The tree as it is shown: with whiteouts, if `layers` is on.
   EntryPtr Find(CatalogTree& tree, const std::string& path) const;

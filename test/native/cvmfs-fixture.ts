@@ -22,18 +22,21 @@ export const cannotMount: string | false =
     ? false
     : 'NEEDS ROOT AND /dev/fuse: nothing was mounted';
 
-/** ETIMEDOUT and others have numbers of their own here: what a test answers misses with. */
 export const EIO = 5;
 
 const NO_IDS = { entries: new Map<number, number>(), others: null };
+
+type Answer = number | Promise<number> | null;
 
 export class MountedFixture {
   readonly mountpoint: string;
   readonly cache: string;
   readonly misses: Miss[] = [];
+  /** How often the mount ended by itself. */
   readonly ends: (Error | undefined)[] = [];
+  onEnd: (error: Error | undefined) => void = () => undefined;
   /** Answers a miss in place of the fixture's files; null: as usual. */
-  answer: (miss: Miss) => number | Promise<number> | null = () => null;
+  answer: (miss: Miss) => Answer = () => null;
   mount!: CvmfsMount;
   readonly base: string;
   readonly #folders: readonly string[];
@@ -54,9 +57,8 @@ export class MountedFixture {
     const base = await realpath(await mkdtemp(join(tmpdir(), 'thinlayer-cvmfs-')));
     const fixture = new MountedFixture(base, folders);
     t.after(async () => {
-      for (const { type, mountPoint } of (await mountsBelow(base)).reverse()) {
-        if (type === 'overlay') await loadAddon().unmount(mountPoint);
-      }
+      const others = (await mountsBelow(base)).filter(({ type }) => type !== 'fuse.cvmfs');
+      for (const { mountPoint } of others.reverse()) await loadAddon().unmount(mountPoint);
       await fixture.mount?.unmount();
       await rm(base, { recursive: true, force: true });
     });
@@ -64,7 +66,10 @@ export class MountedFixture {
     fixture.mount = await mountRepository(
       fixture.options(change),
       (miss) => void fixture.#answer(miss),
-      (error) => fixture.ends.push(error),
+      (error) => {
+        fixture.ends.push(error);
+        fixture.onEnd(error);
+      },
     );
     await fixture.show(folders[0] ?? '');
     return fixture;
