@@ -21,8 +21,6 @@ struct OpenFile : Handles::Handle {
   ObjectFile chunk_file;
 };
 
-OpenFile& FileOf(const fuse_file_info& file) { return *static_cast<OpenFile*>(reinterpret_cast<Handles::Handle*>(file.fh)); }
-
 ObjectFile OpenObject(Repository& repository, const OpenFile& file, const std::string& object, uint64_t size) {
   const Entry& entry = *file.entry;
   if (ObjectFile opened = repository.objects.Open(object, size)) return opened;
@@ -53,7 +51,7 @@ void Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Serve(request, [inode, file = *info](fuse_req_t r, Repository& repository) mutable {
     if ((file.flags & O_ACCMODE) != O_RDONLY) throw Fault{EROFS};
     CatalogTree::Use tree = repository.UseTree();
-    auto opened = std::make_unique<OpenFile>();
+    auto opened = std::make_shared<OpenFile>();
     opened->entry = repository.EntryOf(*tree.tree(), inode);
     if (!S_ISREG(opened->entry->mode)) throw Fault{EIO};
     opened->path = repository.inodes.PathOf(inode);
@@ -114,7 +112,8 @@ void AddChunks(Pieces& pieces, Repository& repository, OpenFile& file, uint64_t 
 }
 
 void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  Serve(request, [size, offset, file = &FileOf(*info)](fuse_req_t r, Repository& repository) {
+  Serve(request, [size, offset, handle = info->fh](fuse_req_t r, Repository& repository) {
+    auto file = repository.handles.Get<OpenFile>(handle);
     uint64_t start = std::min(static_cast<uint64_t>(offset), file->entry->size);
     uint64_t end = start + std::min<uint64_t>(size, file->entry->size - start);
     Pieces pieces;

@@ -1,6 +1,7 @@
 #include "repository.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "layers.h"
 
@@ -12,15 +13,21 @@ uint32_t IdMap::operator()(uint32_t id) const {
   return mapped != map.end() ? mapped->second : others.value_or(id);
 }
 
-uint64_t Handles::Keep(std::unique_ptr<Handle> handle) {
-  auto number = reinterpret_cast<uint64_t>(handle.get());
+uint64_t Handles::Keep(std::shared_ptr<Handle> handle) {
   std::lock_guard<std::mutex> lock(mutex_);
-  handles_.emplace(number, std::move(handle));
-  return number;
+  handles_.emplace(next_, std::move(handle));
+  return next_++;
+}
+
+std::shared_ptr<Handles::Handle> Handles::Find(uint64_t number) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto found = handles_.find(number);
+  if (found == handles_.end()) throw Fault{EBADF};
+  return found->second;
 }
 
 void Handles::Drop(uint64_t number) {
-  std::unique_ptr<Handle> dropped;  // freed when the lock is given back
+  std::shared_ptr<Handle> dropped;  // freed when the lock is given back
   std::lock_guard<std::mutex> lock(mutex_);
   auto found = handles_.find(number);
   if (found == handles_.end()) return;
@@ -48,12 +55,14 @@ CatalogTree::Use Repository::UseTree() {
 }
 
 void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
+  std::shared_ptr<CatalogTree> dropped;  // freed when the lock is given back
   std::lock_guard<std::mutex> lock(mutex_);
-  tree_.swap(tree);
+  dropped = std::exchange(before_, std::exchange(tree_, std::move(tree)));
 }
 
 void Repository::Close() {
   SetTree(nullptr);
+  SetTree(nullptr);  // and that before
   handles.Clear();
   connections.Close();
 }
@@ -79,10 +88,27 @@ bool Repository::IsShownOpaque(CatalogTree& tree, const std::string& path, const
 }
 
 EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
-  EntryPtr entry = Find(tree, inodes.PathOf(inode));
+  std::string path = inodes.PathOf(inode);
+  EntryPtr entry = Find(tree, path);
   if (entry && inodes.Is(inode, entry->identity)) return entry;
   if (EntryPtr open = inodes.OpenEntry(inode)) return open;
+  EntryPtr before = FindBefore(path);
+  if (before && inodes.Is(inode, before->identity)) return before;
   throw Fault{ESTALE};
+}
+
+// Nothing is fetched for a revision that is over.
+EntryPtr Repository::FindBefore(const std::string& path) {
+  std::shared_ptr<CatalogTree> before;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    before = before_;
+  }
+  try {
+    return before ? Find(*before, path) : nullptr;
+  } catch (const Missing&) {
+    return nullptr;
+  }
 }
 
 struct stat Repository::Stat(const Entry& entry, uint64_t inode) const {
