@@ -8,11 +8,12 @@ ARG BASE=node:20-bookworm
 ARG RUN_BASE=node:20-bookworm-slim
 
 FROM ${BASE} AS build
-RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev
 WORKDIR /opt/thinlayer
 # The packages first: a change of the sources alone does not install them again.
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
+# For the client of CVMFS, where BASE lacks them.
+RUN pkg-config --exists fuse3 sqlite3 || { apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev; }
 COPY tsconfig.json ./
 COPY native native
 COPY src src

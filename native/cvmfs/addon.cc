@@ -174,6 +174,7 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   return SubmitOn(info.Env(), mount, [](Mount& m) {
     if (!m.session) return;
     m.session.reset();
+    m.repository.Close();
     m.self.reset();  // the job has another reference
     m.miss.Release();
     m.end.Release();

@@ -70,4 +70,10 @@ void Connections::GiveBack(std::unique_ptr<Connection> connection) {
   idle_.pop_back();
 }
 
+void Connections::Close() {
+  std::list<std::unique_ptr<Connection>> closed;
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed.swap(idle_);
+}
+
 }  // namespace thinlayer::cvmfs

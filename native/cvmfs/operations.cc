@@ -7,10 +7,11 @@ namespace {
 
 void Init(void*, fuse_conn_info* connection) {
   // Contents never change under an inode, so nothing may be thrown away because of a time; links may be cached as well.
-  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  // Listings always come with all of their entries: a row is read whole anyway, and a look-up costs a way to here and back.
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
   constexpr unsigned kWanted = FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
                                FUSE_CAP_ASYNC_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
-                               FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_EXPIRE_ONLY;
+                               FUSE_CAP_EXPIRE_ONLY;
   connection->want |= connection->capable & kWanted;
 }
 

@@ -8,12 +8,10 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-struct Directory {
+struct Directory : Handles::Handle {
   std::weak_ptr<CatalogTree> tree;
   std::vector<EntryPtr> entries;  // without hidden ones
 };
-
-Directory& DirectoryOf(const fuse_file_info& file) { return *reinterpret_cast<Directory*>(file.fh); }
 
 void OpenDir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Serve(request, [inode, file = *info](fuse_req_t r, Repository& repository) mutable {
@@ -21,16 +19,16 @@ void OpenDir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
     CatalogTree::Use tree = repository.UseTree();
     EntryPtr entry = repository.EntryOf(*tree.tree(), inode);
     if (!S_ISDIR(entry->mode)) throw Fault{ENOTDIR};
-    auto directory = std::make_unique<Directory>();
+    auto directory = std::make_shared<Directory>();
     directory->tree = tree.tree();
     directory->entries = repository.List(*tree.tree(), repository.inodes.PathOf(inode));
     auto hidden = [](const EntryPtr& each) { return each->Has(kFlagHidden); };
     auto& entries = directory->entries;
     entries.erase(std::remove_if(entries.begin(), entries.end(), hidden), entries.end());
-    file.fh = reinterpret_cast<uint64_t>(directory.get());
     file.keep_cache = 1;
     file.cache_readdir = 1;
-    if (fuse_reply_open(r, &file) == 0) directory.release();  // until ReleaseDir
+    file.fh = repository.handles.Keep(std::move(directory));
+    if (fuse_reply_open(r, &file) != 0) repository.handles.Drop(file.fh);
   });
 }
 
@@ -106,18 +104,18 @@ bool PutEntry(Answer& answer, fuse_req_t request, References& references, uint64
 }
 
 void List(fuse_req_t request, fuse_ino_t inode, size_t size, off_t start, const fuse_file_info* info, bool plus) {
-  Serve(request, [inode, size, start, file = *info, plus](fuse_req_t r, Repository& repository) {
+  Serve(request, [inode, size, start, handle = info->fh, plus](fuse_req_t r, Repository& repository) {
     CatalogTree::Use tree = repository.UseTree();
-    Directory& directory = DirectoryOf(file);
-    bool stale = directory.tree.lock() != tree.tree();
+    auto directory = repository.handles.Get<Directory>(handle);
+    bool stale = directory->tree.lock() != tree.tree();
     Answer answer(r, size);
     References references(repository.inodes);
     off_t offset = start;
     if (offset == 0 && PutDot(answer, r, inode, 1, plus)) offset = 1;
     if (offset == 1 && PutDot(answer, r, repository.inodes.ParentOf(inode), 2, plus)) offset = 2;
     // The offset of an entry is where the next one is found.
-    for (size_t i = static_cast<size_t>(offset) - 2; offset >= 2 && i < directory.entries.size(); ++i) {
-      const Entry& entry = *directory.entries[i];
+    for (size_t i = static_cast<size_t>(offset) - 2; offset >= 2 && i < directory->entries.size(); ++i) {
+      const Entry& entry = *directory->entries[i];
       off_t next = static_cast<off_t>(i) + 3;
       bool fits = plus ? PutEntry(answer, r, references, inode, entry, next, stale)
                        : PutName(answer, r, repository, entry, next);
@@ -136,7 +134,7 @@ void ReadDirPlus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset
 }
 
 void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete &DirectoryOf(*info);
+  RepositoryOf(request).handles.Drop(info->fh);
   fuse_reply_err(request, 0);
 }
 

@@ -10,7 +10,7 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-struct OpenFile {
+struct OpenFile : Handles::Handle {
   EntryPtr entry;
   std::string path;
   ObjectFile whole;  // null for a chunked file, and for an empty one
@@ -20,8 +20,6 @@ struct OpenFile {
   size_t chunk = 0;
   ObjectFile chunk_file;
 };
-
-OpenFile& FileOf(const fuse_file_info& file) { return *reinterpret_cast<OpenFile*>(file.fh); }
 
 ObjectFile OpenObject(Repository& repository, const OpenFile& file, const std::string& object, uint64_t size) {
   const Entry& entry = *file.entry;
@@ -53,19 +51,20 @@ void Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   Serve(request, [inode, file = *info](fuse_req_t r, Repository& repository) mutable {
     if ((file.flags & O_ACCMODE) != O_RDONLY) throw Fault{EROFS};
     CatalogTree::Use tree = repository.UseTree();
-    auto opened = std::make_unique<OpenFile>();
+    auto opened = std::make_shared<OpenFile>();
     opened->entry = repository.EntryOf(*tree.tree(), inode);
     if (!S_ISREG(opened->entry->mode)) throw Fault{EIO};
     opened->path = repository.inodes.PathOf(inode);
     opened->whole = OpenWhole(repository, *opened);
     repository.counters.opens++;
-    file.fh = reinterpret_cast<uint64_t>(opened.get());
     file.keep_cache = 1;
     file.noflush = 1;
     file.direct_io = opened->entry->Has(kFlagDirectIo);
     repository.inodes.NoteOpen(inode, opened->entry);
-    if (fuse_reply_open(r, &file) == 0) opened.release();  // until Release
-    else repository.inodes.NoteRelease(inode);
+    file.fh = repository.handles.Keep(std::move(opened));
+    if (fuse_reply_open(r, &file) == 0) return;
+    repository.handles.Drop(file.fh);
+    repository.inodes.NoteRelease(inode);
   });
 }
 
@@ -113,7 +112,8 @@ void AddChunks(Pieces& pieces, Repository& repository, OpenFile& file, uint64_t 
 }
 
 void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  Serve(request, [size, offset, file = &FileOf(*info)](fuse_req_t r, Repository& repository) {
+  Serve(request, [size, offset, handle = info->fh](fuse_req_t r, Repository& repository) {
+    auto file = repository.handles.Get<OpenFile>(handle);
     uint64_t start = std::min(static_cast<uint64_t>(offset), file->entry->size);
     uint64_t end = start + std::min<uint64_t>(size, file->entry->size - start);
     Pieces pieces;
@@ -128,7 +128,7 @@ void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
 }
 
 void Release(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
-  delete &FileOf(*info);
+  RepositoryOf(request).handles.Drop(info->fh);
   RepositoryOf(request).inodes.NoteRelease(inode);
   fuse_reply_err(request, 0);
 }

@@ -1,6 +1,7 @@
 #include "repository.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "layers.h"
 
@@ -10,6 +11,33 @@ uint32_t IdMap::operator()(uint32_t id) const {
   if (all) return *all;
   auto mapped = map.find(id);
   return mapped != map.end() ? mapped->second : others.value_or(id);
+}
+
+uint64_t Handles::Keep(std::shared_ptr<Handle> handle) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  handles_.emplace(next_, std::move(handle));
+  return next_++;
+}
+
+std::shared_ptr<Handles::Handle> Handles::Find(uint64_t number) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto found = handles_.find(number);
+  if (found == handles_.end()) throw Fault{EBADF};
+  return found->second;
+}
+
+void Handles::Drop(uint64_t number) {
+  std::shared_ptr<Handle> dropped;  // freed when the lock is given back
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto found = handles_.find(number);
+  if (found == handles_.end()) return;
+  dropped = std::move(found->second);
+  handles_.erase(found);
+}
+
+void Handles::Clear() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  handles_.clear();
 }
 
 Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)
@@ -27,8 +55,16 @@ CatalogTree::Use Repository::UseTree() {
 }
 
 void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
+  std::shared_ptr<CatalogTree> dropped;  // freed when the lock is given back
   std::lock_guard<std::mutex> lock(mutex_);
-  tree_.swap(tree);
+  dropped = std::exchange(before_, std::exchange(tree_, std::move(tree)));
+}
+
+void Repository::Close() {
+  SetTree(nullptr);
+  SetTree(nullptr);  // and that before
+  handles.Clear();
+  connections.Close();
 }
 
 EntryPtr Repository::Find(CatalogTree& tree, const std::string& path) const {
@@ -52,10 +88,27 @@ bool Repository::IsShownOpaque(CatalogTree& tree, const std::string& path, const
 }
 
 EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
-  EntryPtr entry = Find(tree, inodes.PathOf(inode));
+  std::string path = inodes.PathOf(inode);
+  EntryPtr entry = Find(tree, path);
   if (entry && inodes.Is(inode, entry->identity)) return entry;
   if (EntryPtr open = inodes.OpenEntry(inode)) return open;
+  EntryPtr before = FindBefore(path);
+  if (before && inodes.Is(inode, before->identity)) return before;
   throw Fault{ESTALE};
+}
+
+// Nothing is fetched for a revision that is over.
+EntryPtr Repository::FindBefore(const std::string& path) {
+  std::shared_ptr<CatalogTree> before;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    before = before_;
+  }
+  try {
+    return before ? Find(*before, path) : nullptr;
+  } catch (const Missing&) {
+    return nullptr;
+  }
 }
 
 struct stat Repository::Stat(const Entry& entry, uint64_t inode) const {

@@ -43,6 +43,30 @@ struct Counters {
   std::atomic<uint64_t> lookups{0}, opens{0}, directory_opens{0}, reads{0}, bytes_read{0}, misses{0}, failures{0};
 };
 
+// What the kernel holds by a number: an open file or directory. Those it never gives back, since its mount is gone, are
+// freed with all others.
+class Handles {
+ public:
+  struct Handle {
+    virtual ~Handle() = default;
+  };
+  uint64_t Keep(std::shared_ptr<Handle> handle);
+  // Fault{EBADF} if there is none. The kernel drops none that a request uses; only it knows, so each request holds it.
+  template <typename Kind>
+  std::shared_ptr<Kind> Get(uint64_t number) {
+    return std::static_pointer_cast<Kind>(Find(number));
+  }
+  void Drop(uint64_t number);
+  void Clear();
+
+ private:
+  std::shared_ptr<Handle> Find(uint64_t number);
+
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::shared_ptr<Handle>> handles_;
+  uint64_t next_ = 1;
+};
+
 class Repository {
  public:
   Repository(RepositoryOptions repository_options, Misses::Ask ask);
@@ -52,6 +76,7 @@ class Repository {
   Connections connections;
   Inodes inodes;
   Misses misses;
+  Handles handles;
   Counters counters;
 
   // Throws Missing without an object as long as there is none.
@@ -60,13 +85,18 @@ class Repository {
   // Every use of the former tree was begun before this returns.
   void SetTree(std::shared_ptr<CatalogTree> tree);
 
+  // No requests come any more: lets go of all files.
+  void Close();
+
   // The tree as it is shown: with whiteouts, if `layers` is on.
   EntryPtr Find(CatalogTree& tree, const std::string& path) const;
   EntryPtr FindChild(CatalogTree& tree, const std::string& directory, const std::string& name) const;
   std::vector<EntryPtr> List(CatalogTree& tree, const std::string& directory) const;
   bool IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const;
 
-  // What an inode shows now. Fault{ESTALE} if its path shows something else or nothing, and no file of it is open.
+  // What an inode shows. Where its path shows something else by now, or nothing: what it showed when a file of it was
+  // opened, or in the revision before, so that who looked a name up just before a change can open it just after.
+  // Fault{ESTALE} if none of these is it.
   EntryPtr EntryOf(CatalogTree& tree, uint64_t inode);
 
   struct stat Stat(const Entry& entry, uint64_t inode) const;
@@ -77,7 +107,10 @@ class Repository {
 
  private:
   std::mutex mutex_;
+  EntryPtr FindBefore(const std::string& path);
+
   std::shared_ptr<CatalogTree> tree_;
+  std::shared_ptr<CatalogTree> before_;  // the tree that tree_ took the place of
   Xattrs magic_;
 };
 

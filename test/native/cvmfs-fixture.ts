@@ -12,27 +12,31 @@ import { inflateSync } from 'node:zlib';
 import { mountRepository } from '../../src/cvmfs/embedded/mount.js';
 import type { CvmfsMount, Miss, MountOptions } from '../../src/cvmfs/embedded/mount.js';
 import { loadAddon } from '../../src/host/addon.js';
+import { mountsBelow } from './scratch-home.js';
 
 export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/cvmfs/', import.meta.url));
-const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
+export const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
 
 export const cannotMount: string | false =
   process.getuid?.() === 0 && existsSync('/dev/fuse')
     ? false
     : 'NEEDS ROOT AND /dev/fuse: nothing was mounted';
 
-/** ETIMEDOUT and others have numbers of their own here: what a test answers misses with. */
 export const EIO = 5;
 
 const NO_IDS = { entries: new Map<number, number>(), others: null };
+
+type Answer = number | Promise<number> | null;
 
 export class MountedFixture {
   readonly mountpoint: string;
   readonly cache: string;
   readonly misses: Miss[] = [];
+  /** How often the mount ended by itself. */
   readonly ends: (Error | undefined)[] = [];
+  onEnd: (error: Error | undefined) => void = () => undefined;
   /** Answers a miss in place of the fixture's files; null: as usual. */
-  answer: (miss: Miss) => number | Promise<number> | null = () => null;
+  answer: (miss: Miss) => Answer = () => null;
   mount!: CvmfsMount;
   readonly base: string;
   readonly #folders: readonly string[];
@@ -53,6 +57,8 @@ export class MountedFixture {
     const base = await realpath(await mkdtemp(join(tmpdir(), 'thinlayer-cvmfs-')));
     const fixture = new MountedFixture(base, folders);
     t.after(async () => {
+      const others = (await mountsBelow(base)).filter(({ type }) => type !== 'fuse.cvmfs');
+      for (const { mountPoint } of others.reverse()) await loadAddon().unmount(mountPoint);
       await fixture.mount?.unmount();
       await rm(base, { recursive: true, force: true });
     });
@@ -60,7 +66,10 @@ export class MountedFixture {
     fixture.mount = await mountRepository(
       fixture.options(change),
       (miss) => void fixture.#answer(miss),
-      (error) => fixture.ends.push(error),
+      (error) => {
+        fixture.ends.push(error);
+        fixture.onEnd(error);
+      },
     );
     await fixture.show(folders[0] ?? '');
     return fixture;
@@ -166,9 +175,4 @@ export function run(command: string, ...args: string[]): Promise<string> {
         );
     });
   });
-}
-
-/** Unmounts a mount of another kind (overlay) at the end of a test. */
-export function unmountAfter(t: TestContext, path: string): void {
-  t.after(() => loadAddon().unmount(path));
 }

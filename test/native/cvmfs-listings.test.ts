@@ -4,50 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
-import type { Listed } from './cvmfs-fixture.js';
+import { WITHOUT_CONTENT, assertSame } from './cvmfs-listing.js';
 
 const skip = cannotMount;
-
-/** Their chunks are too big for fixtures: reading them fails, and everything else of them is compared. */
-const WITHOUT_CONTENT = /^\/big\//;
-
-const VARIANTS: Readonly<Record<string, string>> = {
-  '/links/variant/default': 'fallback/lib',
-  '/links/variant/empty-default': 'ab',
-  '/links/variant/env': 'x86_64/bin',
-  '/links/variant/multi': '/a/x86_64/b/c/d',
-  '/links/variant/unset': 'prepost',
-  '/links/variant/unterminated': 'x/$(CVMFS_FIX_ARCH',
-};
-
-/** What the listing knows of an entry: null is "not known". Directories' sizes and link counts are not in it. */
-function expected(want: Listed, shown: Listed, nanoseconds: boolean): Record<string, unknown> {
-  const { variant, mtime_ns, ...fields } = want;
-  const ofTheSource = ['tar_hardlink_to', 'made_by'];
-  const known = Object.entries(fields).filter(
-    ([name, value]) => value !== null && !ofTheSource.includes(name),
-  );
-  const target = variant ? VARIANTS[keyOf(want)] : undefined;
-  return {
-    ...Object.fromEntries(known),
-    ...(nanoseconds ? { mtime_ns } : {}),
-    xattrs: want.xattrs ?? {},
-    ...(target === undefined ? {} : { target, size: target.length }),
-    ...(WITHOUT_CONTENT.test(keyOf(want)) && want.type === 'file' ? { sha256: shown['sha256'] } : {}),
-  };
-}
-
-function assertSame(shown: readonly Listed[], listing: readonly Listed[], nanoseconds = false): void {
-  const byPath = new Map(shown.map((entry) => [keyOf(entry), entry]));
-  assert.deepEqual([...byPath.keys()].sort(), listing.map(keyOf).sort());
-  for (const want of listing) {
-    const entry = byPath.get(keyOf(want));
-    assert.ok(entry);
-    const wanted = expected(want, entry, nanoseconds);
-    const compared = Object.fromEntries(Object.keys(wanted).map((field) => [field, entry[field]]));
-    assert.deepEqual(compared, wanted, keyOf(want));
-  }
-}
 
 const REPOSITORIES: readonly (readonly [string, readonly string[], string])[] = [
   ['sha1, 18 catalogs, 5507 entries', ['thin/rev-1'], 'thin/rev-1.jsonl'],

@@ -75,7 +75,7 @@ export class ScratchHome {
   }
 }
 
-async function mountsBelow(directory: string): Promise<MountEntry[]> {
+export async function mountsBelow(directory: string): Promise<MountEntry[]> {
   const entries = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
   return entries.filter((entry) => entry.mountPoint.startsWith(`${directory}/`));
 }

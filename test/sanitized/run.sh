@@ -1,10 +1,10 @@
 #!/bin/bash
-# run.sh address|thread [TEST-FILE…]: builds the addon with GCC's sanitizers beside the usual build, and runs the tests
+# run.sh address|thread [TEST-FILE…]: builds the addons with GCC's sanitizers beside the usual build, and runs the tests
 # that use it, or those named (dist/…), with that. Fails if a test fails, or if a sanitizer found something anywhere: in a
 # daemon that a test started, too.
 #
 # address: memory errors, and undefined behaviour. Leaks are not looked for: V8 frees nothing at its end.
-# thread: data races of the addon: a report without a frame of the addon is left out. Node is not instrumented: libtsan sees the
+# thread: data races of the addons: a report without a frame of them is left out. Node is not instrumented: libtsan sees the
 # locks and the memory that V8 takes from libc, and not the atomics by which its threads share them, so it reports V8's garbage
 # collection as a race now and then. tsan-suppressions.txt has the false reports that do have a frame of ours.
 set -euo pipefail
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 
 case ${1:-} in
   address) sanitize=address,undefined library=libasan.so ours=. ;;
-  thread) sanitize=thread library=libtsan.so ours='thinlayer\\.node' ;;
+  thread) sanitize=thread library=libtsan.so ours='thinlayer(_cvmfs)?\\.node' ;;
   *) echo "usage: test/sanitized/run.sh address|thread [TEST-FILE...]" >&2; exit 2 ;;
 esac
 build=$PWD/native/build-$1
@@ -25,12 +25,13 @@ bash test/setup/ensure.sh build daemon
 . native/node-headers.sh
 # node-gyp builds in its source directory only: so it gets one of its own.
 mkdir -p "$build"
-cp --update native/*.cc native/*.h native/binding.gyp "$build"
+cp --update --recursive native/*.cc native/*.h native/cvmfs native/binding.gyp "$build"
 GYP_DEFINES="sanitize=$sanitize" node_modules/.bin/node-gyp configure build -C "$build" --loglevel=warn >&2
 
 export THINLAYER_REPORTS=$build/reports
 rm -rf "$THINLAYER_REPORTS" && mkdir "$THINLAYER_REPORTS"
 export THINLAYER_ADDON=$build/build/Release/thinlayer.node
+export THINLAYER_CVMFS_ADDON=$build/build/Release/thinlayer_cvmfs.node
 THINLAYER_NODE=$(command -v node)
 THINLAYER_SANITIZER=$(gcc -print-file-name=$library)
 export THINLAYER_NODE THINLAYER_SANITIZER

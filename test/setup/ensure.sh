@@ -69,15 +69,26 @@ ensure_modules() {
   touch node_modules/.package-lock.json
 }
 
-built_addon() { if [ -d native/build/Release ]; then find native/build/Release -maxdepth 1 -name '*.node'; fi; }
+ADDONS="native/build/Release/thinlayer.node native/build/Release/thinlayer_cvmfs.node"
 
-ensure_addon() {
+addons_are_built() {
   local addon
-  addon=$(built_addon)
-  [ -n "$addon" ] && [ -z "$(find native -maxdepth 1 -type f -newer "$addon")" ] && return
-  say "building the native addon"
+  for addon in $ADDONS; do [ -e "$addon" ] || return 1; done
+}
+
+addons_are_current() {
+  local addon
+  addons_are_built || return 1
+  for addon in $ADDONS; do
+    [ -z "$(find native -path 'native/build*' -prune -o -type f -newer "$addon" -print -quit)" ] || return 1
+  done
+}
+
+ensure_addons() {
+  ! addons_are_current || return 0
+  say "building the native addons"
   npm run --silent build:native 2>&1 | { grep -E '(error|warning):' || true; } >&2
-  [ -n "$(built_addon)" ] || { say "the addon was not built: run npm run build:native to see why"; exit 1; }
+  addons_are_built || { say "an addon was not built: run npm run build:native to see why"; exit 1; }
 }
 
 ensure_javascript() {
@@ -91,7 +102,7 @@ ensure_javascript() {
 ensure_node
 ensure_packages "$@"
 ensure_modules
-ensure_addon
+ensure_addons
 ensure_javascript
 case " $* " in *" conformance "*) bash test/setup/moby.sh ;; esac
 case " $* " in *" system "*) bash test/setup/debian-tree.sh ;; esac

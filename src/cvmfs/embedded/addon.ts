@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ThinlayerError } from '../../core/errors.js';
 import type { Miss } from './mount.js';
 
-/** From dist/src/cvmfs/embedded/addon.js. `THINLAYER_CVMFS_ADDON` names another build of it: see test/run-sanitized.sh. */
+/** From dist/src/cvmfs/embedded/addon.js. `THINLAYER_CVMFS_ADDON` names another build of it: see test/sanitized/run.sh. */
 const ADDON =
   process.env['THINLAYER_CVMFS_ADDON'] ??
   fileURLToPath(new URL('../../../../native/build/Release/thinlayer_cvmfs.node', import.meta.url));

@@ -1,0 +1,125 @@
+/** Container layers out of a repository: overlayfs over them shows the image, deleted files stay deleted. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { createMounter } from '../../src/host/mounter.js';
+import { loadAddon } from '../../src/host/addon.js';
+import {
+  FIXTURES,
+  MountedFixture,
+  cannotMount,
+  keyOf,
+  parseListing,
+  readListing,
+  run,
+  LIST_TREE,
+} from './cvmfs-fixture.js';
+import type { Listed } from './cvmfs-fixture.js';
+
+const skip = cannotMount;
+
+interface ThinDescriptor {
+  readonly layers: readonly { readonly url: string }[];
+}
+
+/** Paths of the layers in the repository, uppermost first. */
+function layersOf(image: string, descriptor: string): string[] {
+  const text = readFileSync(join(FIXTURES, 'thin', image, descriptor), 'utf8');
+  const { layers } = JSON.parse(text) as ThinDescriptor;
+  return layers.map(({ url }) => new URL(url.replace('cvmfs:', 'http:')).pathname).reverse();
+}
+
+async function overlay(fixture: MountedFixture, layers: string[], upper: boolean): Promise<string> {
+  const directory = (name: string): string => join(fixture.base, name);
+  await Promise.all(['merged', 'upper', 'work'].map((name) => mkdir(directory(name), { recursive: true })));
+  const mounter = createMounter(loadAddon(), {
+    ...{ api: 'fsopen', parameters: new Set(['index', 'redirect_dir', 'metacopy']), userNamespace: false },
+    ...{ home: fixture.base, uid: 0, gid: 0 },
+  });
+  await mounter.mount({
+    type: 'overlay',
+    target: directory('merged'),
+    lowers: layers.map((layer) => fixture.mountpoint + layer),
+    writable: upper ? { upper: directory('upper'), work: directory('work') } : null,
+    options: [],
+    context: null,
+  });
+  return directory('merged');
+}
+
+const FIELDS = ['type', 'mode', 'size', 'sha256', 'target', 'rdev', 'mtime'] as const;
+
+/** Of the fields that `expected-rootfs.jsonl` knows. Directories that no tar names have the time of their publishing. */
+function assertRootfs(shown: readonly Listed[], image: string, fields: readonly string[] = FIELDS): void {
+  const expected = readListing('thin', image, 'expected-rootfs.jsonl');
+  assert.deepEqual(shown.map(keyOf).sort(), expected.map(keyOf).sort());
+  const byPath = new Map(shown.map((entry) => [keyOf(entry), entry]));
+  for (const want of expected) {
+    const known = fields.filter((field) => want[field] !== undefined && want[field] !== null);
+    const pick = (entry: Listed | undefined): unknown[] => known.map((field) => entry?.[field]);
+    assert.deepEqual(pick(byPath.get(keyOf(want))), pick(want), keyOf(want));
+  }
+}
+
+for (const [image, folders] of [
+  ['image-rev1', ['thin/rev-1']],
+  ['image-rev2', ['thin/rev-2-delta', 'thin/rev-1']],
+] as const) {
+  for (const descriptor of ['thin.json', 'thin-ducc.json']) {
+    for (const upper of [true, false]) {
+      test(
+        `an overlay of ${image} by ${descriptor}, ${upper ? 'with' : 'without'} an upper, is the image`,
+        { skip },
+        async (t) => {
+          const fixture = await MountedFixture.make(t, folders, { layers: true });
+          const merged = await overlay(fixture, layersOf(image, descriptor), upper);
+          const shown = parseListing(await run('python3', LIST_TREE, merged));
+          // DUCC publishes all files as its own user's; the others keep their owners.
+          assertRootfs(shown, image, descriptor === 'thin.json' ? [...FIELDS, 'uid', 'gid'] : FIELDS);
+        },
+      );
+    }
+  }
+}
+
+test('without the option whiteouts are files, and nothing is hidden', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, ['thin/rev-1']);
+  const names = (await fixture.list('/layers')).map(keyOf);
+  assert.ok(names.some((name) => name.includes('/.wh.')));
+  assert.ok(names.some((name) => name.endsWith('/.cvmfscatalog')));
+});
+
+test(
+  'marks are neither listed nor found below layers, and stay what they are elsewhere',
+  { skip },
+  async (t) => {
+    const fixture = await MountedFixture.make(t, ['thin/rev-1'], { layers: true });
+    const listing = readListing('thin/rev-1.jsonl');
+    const made = new Set(listing.map(keyOf)); // again, in the layer that deletes it
+    const marks = listing.filter(({ path }) => /^\/\.?layers\/.*\/\.wh\./.test(path ?? ''));
+    assert.ok(marks.length > 5);
+    const shown = new Map((await fixture.list('/layers')).map((entry) => [`/layers${keyOf(entry)}`, entry]));
+    for (const { path = '' } of marks.filter((mark) => keyOf(mark).startsWith('/layers/'))) {
+      assert.equal(shown.has(path), false, path);
+      await assert.rejects(fixture.sh(`stat '.${path}'`), /No such file/);
+      if (path.endsWith('/.wh..wh..opq')) {
+        const directory = shown.get(path.slice(0, -'/.wh..wh..opq'.length));
+        assert.equal(directory?.xattrs?.['trusted.overlay.opaque'], 'eQ==', path);
+        continue;
+      }
+      const name = path.replace('/.wh.', '/');
+      if (made.has(name)) continue;
+      const whiteout = shown.get(name);
+      assert.deepEqual(
+        [whiteout?.type, whiteout?.['rdev'], whiteout?.['mode']],
+        ['chr', [0, 0], '0000'],
+        path,
+      );
+    }
+    assert.equal((await fixture.sh('ls -A nested-empty')).trim(), '.cvmfscatalog');
+  },
+);
