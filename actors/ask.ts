@@ -7,7 +7,7 @@
  */
 
 import { ThinlayerError } from '../src/core/errors.js';
-import type { Unnumbered } from '../src/core/request.js';
+import type { Reply, Unnumbered } from '../src/core/request.js';
 
 /** What a mailbox needs of an actor that answers each `Request` with one `reply`. */
 export interface AnsweringActor<Request, Value> {
@@ -17,10 +17,6 @@ export interface AnsweringActor<Request, Value> {
   subscribe(observer: { error: (cause: unknown) => void; complete: () => void }): unknown;
   getSnapshot(): { readonly status: string };
 }
-
-export type Reply<Value> = { readonly request: number } & (
-  { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: ThinlayerError }
-);
 
 interface Waiter<Value> {
   readonly resolve: (value: Value) => void;

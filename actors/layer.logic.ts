@@ -97,7 +97,8 @@ function checkParent(engine: Engine, parent: LayerId, id: LayerId): void {
       layer: id,
     });
   }
-  checkDepth({ record: { id } }, info.depth + 1, engine.config.options.maxLowers);
+  const own = info.record.thin?.length ?? 1;
+  checkDepth({ record: { id } }, info.depth + own, engine.config.options.maxLowers);
 }
 
 async function mountLayer(
@@ -107,8 +108,7 @@ async function mountLayer(
 ): Promise<string> {
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
-  const signal = request.signal ? AbortSignal.any([stop, request.signal]) : stop;
-  const paths = await leaseLowers(grounds, holderOf(id), lowers, { signal });
+  const paths = await leaseLowers(grounds, holderOf(id), lowers, eitherOf(stop, request));
   try {
     const plan = mountOf(engine, id, paths, request.label);
     if (!plan) return known(engine, id).paths.diff;
@@ -117,6 +117,18 @@ async function mountLayer(
   } catch (error) {
     throw await undone(error, () => releaseLowers(grounds, holderOf(id), lowers));
   }
+}
+
+/** Ends with the actor, or with its caller. Made when it is asked for: most attaches wait for nobody. */
+function eitherOf(
+  stop: AbortSignal,
+  caller: { readonly signal?: AbortSignal | undefined },
+): { readonly signal: AbortSignal } {
+  return {
+    get signal() {
+      return caller.signal ? AbortSignal.any([stop, caller.signal]) : stop;
+    },
+  };
 }
 
 /** A lease is given back after the unmount only: until then the mount reads from the repository. */
@@ -167,7 +179,7 @@ async function applyLayer(
   const { engine } = grounds;
   const { id, request } = work;
   const { record } = known(engine, id);
-  const signal = request.signal ? AbortSignal.any([stop, request.signal]) : stop;
+  const { signal } = eitherOf(stop, request);
   const staging = await engine.store.stage(id);
   try {
     if (request.parent === record.parent) await unpack(engine, staging.path, request, 'overlay', signal);

@@ -4,10 +4,12 @@
 import { createWriteStream } from 'node:fs';
 
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 
 import { asThinlayerError, ThinlayerError } from './core/errors.js';
 import { VERSION } from './core/version.js';
 import { Client } from './cvmfs/embedded/client.js';
+import type { ClientConfig } from './cvmfs/embedded/config/client-config.js';
 import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
 import { loadConfig } from './cvmfs/embedded/config/load.js';
 import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-arguments.js';
@@ -36,7 +38,7 @@ async function serve(args: MountArguments): Promise<void> {
       process.exit(error ? 1 : 0);
     },
   });
-  const end = () => void client.unmount().finally(() => process.exit());
+  const end = () => void unmountAndExit(client, log);
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
   process.on(
@@ -46,14 +48,37 @@ async function serve(args: MountArguments): Promise<void> {
   if (args.control !== null) await listenOn(createClientControl({ client, quit: end }), args.control);
 }
 
-function configure(args: MountArguments) {
+async function unmountAndExit(client: Client, log: Logger): Promise<void> {
+  try {
+    await client.unmount();
+    process.exit(0);
+  } catch (error) {
+    log.error({ err: error }, asThinlayerError(error).message);
+    process.exit(1);
+  }
+}
+
+function configure(args: MountArguments): ClientConfig {
   const config = loadConfig(
     { repository: args.repository, directory: args.configDirectory, only: args.configFiles, environment: {} },
     DISK_FILES,
   );
-  if (config.allowed) return config;
-  const message = `${config.fqrn} may not be mounted here: CVMFS_STRICT_MOUNT is set, and CVMFS_REPOSITORIES does not name it`;
-  throw new ThinlayerError('failed_precondition', message, { op: 'mount' });
+  if (!config.allowed) {
+    const message = `${config.fqrn} may not be mounted here: CVMFS_STRICT_MOUNT is set, and CVMFS_REPOSITORIES does not name it`;
+    throw new ThinlayerError('failed_precondition', message, { op: 'mount' });
+  }
+  // To go on without them would show other files, or run as somebody else, than was asked for.
+  if (config.pinned) throw notYet(`a ${config.pinned.kind} to mount in place of the newest revision`);
+  if (args.uid !== null || args.gid !== null) throw notYet('uid and gid');
+  return config;
+}
+
+function notYet(what: string): ThinlayerError {
+  return new ThinlayerError('unimplemented', `${what}: not supported yet; leave it out`, { op: 'mount' });
+}
+
+function printSettings(config: ClientConfig): void {
+  for (const { name, value, from } of config.settings) console.log(`${name}=${value}    # from ${from}`);
 }
 
 /** One line for whoever started this process and waits: that the repository is mounted, or why it is not. */
@@ -66,6 +91,15 @@ function report(fd: number | null, line: object): Promise<void> {
   });
 }
 
+/** Whoever waited may be gone, killed, say. The mount is there for the next. */
+async function reportMounted(fd: number | null): Promise<void> {
+  try {
+    await report(fd, { mounted: true });
+  } catch (error) {
+    console.error(`thinlayer-cvmfs: nobody waits for the mount any more: ${asThinlayerError(error).message}`);
+  }
+}
+
 let reportTo: number | null = null;
 try {
   const command = parseMountArguments(process.argv.slice(2), process.cwd());
@@ -73,8 +107,11 @@ try {
   else if (command.kind === 'version') console.log(VERSION);
   else {
     reportTo = command.arguments.reportTo;
-    await serve(command.arguments);
-    await report(reportTo, { mounted: true });
+    if (command.arguments.parseOnly) printSettings(configure(command.arguments));
+    else {
+      await serve(command.arguments);
+      await reportMounted(reportTo);
+    }
   }
 } catch (failure) {
   const { code, message } = asThinlayerError(failure);

@@ -1,6 +1,7 @@
 /** CVMFS repositories as the actors see them: a name, a mount, and who holds it. */
 
 import type { ThinlayerError } from './errors.js';
+import type { Reply } from './request.js';
 import type { Cancel } from './service.js';
 
 /** Where a repository is mounted, and what it shows there. */
@@ -36,7 +37,4 @@ export type RepositoryRequest =
   | { readonly type: 'repository.release'; readonly request: number; readonly holder: string }
   | { readonly type: 'repository.refresh'; readonly request: number };
 
-export type RepositoryReply = { readonly type: 'reply'; readonly request: number } & (
-  | { readonly ok: true; readonly value: RepositoryMount | undefined }
-  | { readonly ok: false; readonly error: ThinlayerError }
-);
+export type RepositoryReply = Reply<RepositoryMount | undefined>;

@@ -40,6 +40,9 @@ export type Unnumbered<R = LayerRequest> = R extends { request: number } ? Omit<
 /** `attach` answers a path, `apply` a size in bytes, the others nothing. */
 export type ReplyValue = string | number | undefined;
 
-export type LayerReply = { readonly type: 'reply'; readonly request: number } & (
-  { readonly ok: true; readonly value: ReplyValue } | { readonly ok: false; readonly error: ThinlayerError }
+/** What an actor emits: one for each request. */
+export type Reply<Value> = { readonly type: 'reply'; readonly request: number } & (
+  { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: ThinlayerError }
 );
+
+export type LayerReply = Reply<ReplyValue>;

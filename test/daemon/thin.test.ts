@@ -1,18 +1,13 @@
 /** Thin images on the real thinlayerd: their layers come file by file from a signed repository, by the embedded client. */
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { FIXTURES } from '../pure/cvmfs/fixtures.js';
-import { PROJECT_ROOT } from '../system/project.js';
+import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { archiveOf } from './archives.js';
 import { cannotRun, Daemon } from './daemon.js';
-
-const FQRN = 'thin.example.org';
-/** In the network of the jail. */
-const PORT = 8000;
 
 interface Thin {
   readonly daemon: Daemon;
@@ -28,32 +23,16 @@ async function withThin(body: (thin: Thin) => Promise<void>): Promise<void> {
   await using daemon = await Daemon.start({
     before: async (home, jail) => {
       config = join(home, '../cvmfs-config');
-      const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), String(PORT)];
-      const log = join(jail.directory, 'server.log');
-      await jail.start({
-        name: 'server',
-        command: [...command, join(PROJECT_ROOT, FIXTURES, 'thin/rev-1')],
-        log,
-      });
-      await configure(config, `http://127.0.0.1:${PORT}`, join(home, '../cvmfs-cache'));
+      await configureThin(config);
+      await serveThin(jail);
     },
     init: false,
   });
   const requests = async () => (await readFile(daemon.path('server.log'), 'utf8')).split('\n').length - 1;
   await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`]);
-  const descriptor = async (name = 'thin.json') =>
-    archiveOf([{ name: 'thin.json', contents: await readFile(join(FIXTURES, 'thin/image-rev1', name)) }]);
+  const descriptor = async (name?: string) =>
+    archiveOf([{ name: 'thin.json', contents: await thinDescriptor(name) }]);
   await body({ daemon, requests, descriptor });
-}
-
-async function configure(directory: string, url: string, cache: string): Promise<void> {
-  const key = join(directory, `${FQRN}.pub`);
-  await mkdir(join(directory, 'config.d'), { recursive: true });
-  await writeFile(key, await readFile(join(FIXTURES, 'keys', `${FQRN}.pub`)));
-  await writeFile(
-    join(directory, `config.d/${FQRN}.conf`),
-    `CVMFS_SERVER_URL=${url}\nCVMFS_HTTP_PROXY=DIRECT\nCVMFS_PUBLIC_KEY=${key}\nCVMFS_CACHE_BASE=${cache}\n`,
-  );
 }
 
 function thinTest(name: string, body: (thin: Thin) => Promise<void>): void {

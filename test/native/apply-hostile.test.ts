@@ -1,6 +1,7 @@
 /** Archives that want out of their root, and machines that fail: nothing outside is touched. */
 
 import assert from 'node:assert/strict';
+import { readlinkSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -191,6 +192,20 @@ test('a full disk is resource_exhausted and names the path, in each writing step
   }
 });
 
+/** How many this process has; a sanitizer opens libraries when it likes, to name functions. */
+async function openDescriptors(): Promise<number> {
+  const targets = (await readdir('/proc/self/fd')).map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch (error) {
+      // The one that the directory itself was read by.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'closed';
+      throw error;
+    }
+  });
+  return targets.filter((target) => !/\.so(\.|$)/.test(target)).length;
+}
+
 test('an abort stops the work, leaves no descriptor open, and is told as such', { skip }, async (t) => {
   const { root } = await scratch(t);
   const controller = new AbortController();
@@ -200,9 +215,9 @@ test('an abort stops the work, leaves no descriptor open, and is told as such', 
       yield tarEntry({ name: `d${i % 50}/f${i}`, body: Buffer.alloc(5000, i) });
     }
   }
-  const before = (await readdir('/proc/self/fd')).length;
+  const before = await openDescriptors();
   await assert.rejects(unpack(root, endless(), { signal: controller.signal }), { code: 'aborted' });
-  assert.equal((await readdir('/proc/self/fd')).length, before);
+  assert.equal(await openDescriptors(), before);
   const { stdout: first } = await run('bash', ['-c', 'find "$1" | wc -l', 'bash', root]);
   await new Promise(setImmediate);
   const { stdout: second } = await run('bash', ['-c', 'find "$1" | wc -l', 'bash', root]);

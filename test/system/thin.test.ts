@@ -1,52 +1,23 @@
 /** Docker runs, commits and builds on a thin image, whose layers stay in a CVMFS repository. */
 
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { FIXTURES } from '../pure/cvmfs/fixtures.js';
+import { configureThin, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { importTree } from './images.js';
 import { Lab } from './lab.js';
-import { PROJECT_ROOT } from './project.js';
-
-const FQRN = 'thin.example.org';
-/** In the network of the lab. */
-const PORT = 8000;
-
-/** Configuration, cache and images of the test, outside of the lab: dockerd has to be told of them when it starts. */
-async function prepare(directory: string): Promise<void> {
-  const key = join(directory, `${FQRN}.pub`);
-  await mkdir(join(directory, 'config.d'));
-  await writeFile(key, await readFile(join(FIXTURES, 'keys', `${FQRN}.pub`)));
-  const settings = {
-    CVMFS_SERVER_URL: `http://127.0.0.1:${PORT}`,
-    CVMFS_HTTP_PROXY: 'DIRECT',
-    CVMFS_PUBLIC_KEY: key,
-    CVMFS_CACHE_BASE: join(directory, 'cache'),
-  };
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-  await writeFile(join(directory, `config.d/${FQRN}.conf`), lines.join(''));
-  await mkdir(join(directory, 'image'));
-  await writeFile(
-    join(directory, 'image/thin.json'),
-    await readFile(join(FIXTURES, 'thin/image-rev1/thin.json')),
-  );
-}
 
 test('thin images', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'thinlayer-thin-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
-  await prepare(directory);
+  await configureThin(directory);
+  await mkdir(join(directory, 'image'));
+  await writeFile(join(directory, 'image/thin.json'), await thinDescriptor());
   await using lab = await Lab.start({ storageOpts: [`cvmfs.config_dir=${directory}`] });
-  const server = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), String(PORT)];
-  const log = lab.path('server.log');
-  await lab.jail.start({
-    name: 'server',
-    command: [...server, join(PROJECT_ROOT, FIXTURES, 'thin/rev-1')],
-    log,
-  });
+  await serveThin(lab.jail);
   await importTree(lab, 'thin', join(directory, 'image'));
 
   await t.test('a program of a lower layer runs', async () => {

@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 
-import { asThinlayerError } from '../../core/errors.js';
+import { asThinlayerError, undone } from '../../core/errors.js';
 import type { ThinlayerError } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
@@ -93,14 +93,12 @@ export class Client {
       const { directory, quotaBytes } = config.cache;
       const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
       const objects = new Objects(cache, fetcher);
-      const later: { client?: Client } = {};
-      const onEvent = (event: RepositoryEvent) => later.client?.onEvent(event);
+      // Nothing happens to the repository before it is followed: the client is there by then.
+      const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
       const mount = await mountOn(options, repository);
       const client = new Client(options, fetcher, repository, mount, objects);
-      later.client = client;
-      await client.#show();
-      void repository.follow();
+      await client.#begin();
       return client;
     } catch (error) {
       await fetcher.close();
@@ -143,7 +141,16 @@ export class Client {
     await this.#fetcher.close();
   }
 
-  private onEvent(event: RepositoryEvent): void {
+  async #begin(): Promise<void> {
+    try {
+      await this.#show();
+    } catch (error) {
+      throw await undone(error, () => this.unmount());
+    }
+    void this.#repository.follow();
+  }
+
+  #noteEvent(event: RepositoryEvent): void {
     const { log, config } = this.#options;
     const facts = { repository: config.fqrn };
     if (event.type === 'offline')

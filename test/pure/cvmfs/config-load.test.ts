@@ -128,6 +128,19 @@ test('a proxy that is missing, automatic or none is an error that says so', () =
     code: 'failed_precondition',
     message: /CVMFS_HTTP_PROXY=DIRECT/,
   });
+  assert.throws(
+    () => loadLines('CVMFS_HTTP_PROXY=DIRECT\nCVMFS_FALLBACK_PROXY="pac+http://wpad/wpad.dat;DIRECT"'),
+    {
+      code: 'unimplemented',
+      message: /CVMFS_FALLBACK_PROXY: .*not supported/,
+    },
+  );
+  for (const proxy of ['ftp://a:1', 'http://', 'http://a:99999999']) {
+    assert.throws(() => loadLines(`CVMFS_HTTP_PROXY="${proxy}"`), {
+      code: 'invalid_argument',
+      message: /CVMFS_HTTP_PROXY/,
+    });
+  }
   assert.throws(() => loadLines('CVMFS_HTTP_PROXY="auto;DIRECT"'), {
     code: 'unimplemented',
     message: /sw\.example\.org\.conf:1: CVMFS_HTTP_PROXY: .*WPAD.*not supported/,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import { TransferFailure, networkFailure, statusFailure } from '../../../src/cvmfs/embedded/fetch/failure.js';
 import { Failover } from '../../../src/cvmfs/embedded/fetch/failover.js';
-import type { Proxy } from '../../../src/cvmfs/embedded/fetch/proxies.js';
+import type { Proxy } from '../../../src/cvmfs/embedded/fetch/routes.js';
 import { Routes } from '../../../src/cvmfs/embedded/fetch/routes.js';
 import { refusal } from '../../../src/cvmfs/embedded/refusal.js';
 

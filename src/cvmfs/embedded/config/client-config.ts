@@ -2,6 +2,7 @@
 
 import { posix } from 'node:path';
 
+import { readHash as readObjectHash } from '../object-id.js';
 import type { ConfigFiles } from './config-files.js';
 import { readPublicKeys } from './keys.js';
 import type { PublicKey } from './keys.js';
@@ -147,7 +148,7 @@ function readPinned(settings: Settings): Pinned | null {
 
 function readHash(settings: Settings, name: string): string | null {
   const text = settings.text(name);
-  if (text === null || /^[0-9a-f]{40}(-rmd160|-shake128)?$/.test(text)) return text;
+  if (text === null || readObjectHash(text, 'C') !== null) return text;
   throw settings.wrong(
     name,
     text,

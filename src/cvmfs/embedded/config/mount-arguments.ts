@@ -19,8 +19,8 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
   -o config=FILES      read these files, separated by colons, in place of the directory
   -o cvmfs_suid        let setuid bits count
-  -o uid=UID,gid=GID   give up root for this user once mounted
-  -o grab_mountpoint   give the mountpoint to that user first
+  -o uid=UID,gid=GID   give up root for this user once mounted (refused: not there yet)
+  -o grab_mountpoint   give the mountpoint to that user first (without effect)
   -o allow_other, allow_root, default_permissions, nonempty, fsname=NAME, subtype=NAME,
      ro, nodev, nosuid, noexec, noatime, context=LABEL
                        as for any FUSE file system; ro and nodev hold in any case

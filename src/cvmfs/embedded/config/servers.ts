@@ -70,7 +70,7 @@ function withoutDirect(groups: readonly (readonly Proxy[])[]): readonly (readonl
 
 function readProxy(settings: Settings, name: string, text: string): Proxy {
   if (text === DIRECT) return DIRECT;
-  if (text === 'auto') throw automatic(settings.from(name), name);
+  if (text === 'auto' || text.startsWith('pac+')) throw automatic(settings.from(name), name);
   const withScheme = /^https?:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : null;
   if (!url || url.hostname === '' || url.pathname !== '/' || url.search !== '') {

@@ -7,8 +7,7 @@
 import { ThinlayerError } from '../../../core/errors.js';
 import { refusal } from '../refusal.js';
 import type { TransferFailure } from './failure.js';
-import type { Proxy } from './proxies.js';
-import type { Route, Routes } from './routes.js';
+import type { Proxy, Route, Routes } from './routes.js';
 
 export interface RetryOptions {
   /** CVMFS_MAX_RETRIES, of a whole request. */

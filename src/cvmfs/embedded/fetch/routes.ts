@@ -4,7 +4,9 @@
  */
 
 import type { Clock } from '../clock.js';
-import type { Proxy } from './proxies.js';
+
+/** A URL; null for the way without a proxy. */
+export type Proxy = string | null;
 
 export interface Route {
   /** Base URL of the repository, without a slash at its end. */
