@@ -1,4 +1,7 @@
-/** `node serve.js PORT DIRECTORY…`: a web server of repositories, for a jail that has a network of its own. One line a request. */
+/**
+ * `node serve.js PORT DIRECTORY…`: a web server of repositories, for a jail that has a network of its own. One line a
+ * request: its path, status, and bytes of the body.
+ */
 
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -16,8 +19,12 @@ function find(url: string): string | undefined {
 
 createServer((request, response) => {
   const file = find(request.url ?? '/');
-  console.log(`${request.url} ${file === undefined ? 404 : 200}`);
-  if (file === undefined) return void response.writeHead(404).end();
-  response.writeHead(200, { 'Content-Length': statSync(file).size });
+  if (file === undefined) {
+    console.log(`${request.url} 404 0`);
+    return void response.writeHead(404).end();
+  }
+  const { size } = statSync(file);
+  console.log(`${request.url} 200 ${size}`);
+  response.writeHead(200, { 'Content-Length': size });
   createReadStream(file).pipe(response);
-}).listen(Number(port), '127.0.0.1');
+}).listen(Number(port), process.env['SERVE_ADDRESS'] ?? '127.0.0.1');
