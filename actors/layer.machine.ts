@@ -110,8 +110,8 @@ const setupLayer = setup({
  * A layer with no lower layers is what its `diff` is: nothing is mounted, so nothing is counted (as overlay2 has it).
  * So is a thin one: dockerd reads its descriptor; what it describes is below its children.
  */
-export function needsMount({ record, depth }: LayerInfo): boolean {
-  return !record.thin && depth > 0;
+export function needsMount({ record }: LayerInfo): boolean {
+  return !record.thin && record.parent !== null;
 }
 
 function numberOf(context: LayerContext): number {
