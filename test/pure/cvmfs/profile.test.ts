@@ -18,13 +18,16 @@ import { Recording } from '../../../src/cvmfs/embedded/prefetch/recording.js';
 
 const hex = (length: number) =>
   fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
-const anObject = fc.record({
-  object: fc
-    .tuple(hex(2), hex(38), fc.constantFrom('', '-rmd160', '-shake128'), fc.constantFrom('', 'C', 'P'))
-    .map(([prefix, rest, tail, kind]) => `${prefix}/${rest}${tail}${kind}`),
-  size: fc.integer({ min: 1, max: 100_000 }),
-  compressed: fc.boolean(),
-});
+const anObject = fc.record(
+  {
+    object: fc
+      .tuple(hex(2), hex(38), fc.constantFrom('', '-rmd160', '-shake128'), fc.constantFrom('', 'C', 'P'))
+      .map(([prefix, rest, tail, kind]) => `${prefix}/${rest}${tail}${kind}`),
+    size: fc.integer({ min: 1, max: 100_000 }),
+    compressed: fc.boolean(),
+  },
+  { noNullPrototype: true },
+);
 
 function numbered(number: number, size = 1): ProfiledObject {
   return { object: `00/${number.toString(16).padStart(38, '0')}`, size, compressed: true };
