@@ -79,8 +79,8 @@ export class ThinLab implements AsyncDisposable {
   async emptyCache(keep: 'nothing' | 'profiles'): Promise<void> {
     const cache = this.path('config/cache/thinlayer', IMAGES_FQRN);
     for (const name of await readdir(cache).catch(() => [])) {
-      const isObjects = /^[0-9a-f]{2}$/.test(name);
-      if (isObjects || keep === 'nothing') await rm(join(cache, name), { recursive: true });
+      const goes = /^[0-9a-f]{2}$/.test(name) || (name === 'profiles' && keep === 'nothing');
+      if (goes) await rm(join(cache, name), { recursive: true });
     }
   }
 
