@@ -1,6 +1,7 @@
 /** Tells the processes of our client when containers start and end. */
 
 import { relative } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { asThinlayerError } from '../core/errors.js';
 import type { ThinlayerError } from '../core/errors.js';
@@ -17,7 +18,7 @@ export interface ClientStartsOptions {
 export class ClientStarts implements Starts {
   readonly #options: ClientStartsOptions;
   /** The last message of each holder: an end must not overtake its beginning. */
-  readonly #sent = new Map<string, Promise<void>>();
+  readonly #sent = new Map<string, Promise<unknown>>();
 
   constructor(options: ClientStartsOptions) {
     this.#options = options;
@@ -35,7 +36,8 @@ export class ClientStarts implements Starts {
 
   #send(repository: string, holder: string, path: string, body: object): void {
     const key = `${repository} ${holder}`;
-    const before = this.#sent.get(key) ?? Promise.resolve();
+    // The attach is answered first: nobody waits for this.
+    const before = this.#sent.get(key) ?? setImmediate();
     const sent = before
       .then(() => askClient(this.#options.socket(repository), 'POST', path, body))
       .then(

@@ -117,8 +117,11 @@ export class Starts {
     this.#options.noteUsed();
     this.#running.delete(start.name);
     const profile = start.recording.changed;
+    if (!profile) return;
     try {
-      if (profile) await this.#files.write(start.name, profile);
+      await this.#files.write(start.name, profile);
+      const message = `an image's profile has ${profile.length} objects now: what it reads at its start`;
+      this.#options.log.info({ profile: start.name }, message);
     } catch (error) {
       this.#warn(error);
     }
@@ -134,7 +137,7 @@ export class Starts {
       .finally(() => {
         this.#fetching.delete(start.name);
         log.info(
-          { profile: start.name, ...this.#ahead.statistics },
+          { profile: start.name, prefetch: this.#ahead.statistics },
           `fetched ahead what an image reads at its start: ${fitting.length} objects, as far as they were missing`,
         );
       });
