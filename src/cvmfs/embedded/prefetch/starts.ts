@@ -131,15 +131,17 @@ export class Starts {
     const { log, objects } = this.#options;
     let room = objects.cache.roomWithout(IN_USE_MS);
     const fitting = profile.filter(({ size }) => (room -= size) >= 0);
+    const before = this.#ahead.statistics.objects;
     const run = this.#prefetcher
       .run(fitting, (object) => this.#fetch(start, object))
       .catch((error: unknown) => this.#warn(error))
       .finally(() => {
         this.#fetching.delete(start.name);
-        log.info(
-          { profile: start.name, prefetch: this.#ahead.statistics },
-          `fetched ahead what an image reads at its start: ${fitting.length} objects, as far as they were missing`,
-        );
+        const { statistics } = this.#ahead;
+        const fetched = statistics.objects - before;
+        if (fetched === 0) return;
+        const message = `fetched ahead what an image reads at its start: ${fetched} of ${fitting.length} objects were missing`;
+        log.info({ profile: start.name, prefetch: statistics }, message);
       });
     this.#fetching.set(start.name, run);
   }
