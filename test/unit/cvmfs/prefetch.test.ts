@@ -73,7 +73,10 @@ test('the profile of one machine lets another fetch everything ahead, in paralle
   server.requests.length = 0;
   await second.starts.begin('c', LAYERS);
   await second.read(objects[39] as ProfiledObject);
-  await waitFor('40 objects', async () => server.requests.length === 40 || undefined);
+  await waitFor('40 objects', async () => {
+    const all = second.client.objects.cache.facts.objects === 40;
+    return (all && second.starts.statistics.objects >= 39) || undefined;
+  });
   await second.starts.close();
   assert.equal(new Set(server.requests.map(({ path }) => path)).size, 40, 'each once');
   second.starts.opened(objects.slice(0, 30).map(({ object }) => object));
