@@ -5,7 +5,10 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-void Init(void*, fuse_conn_info* connection) {
+void Init(void* data, fuse_conn_info* connection) {
+  KernelTraits& kernel = static_cast<Repository*>(data)->kernel;
+  kernel.opens_files_itself = (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+  kernel.opens_directories_itself = (connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
   // Contents never change under an inode, so nothing may be thrown away because of a time; links may be cached as well.
   // Listings always come with all of their entries: a row is read whole anyway, and a look-up costs a way to here and back.
   connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
