@@ -31,24 +31,25 @@ std::vector<Piece> Content::FindInChunks(Objects& objects, uint64_t offset, uint
 }
 
 ObjectFile Content::OpenWhole(Objects& objects) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (last_) return last_;
   if (entry_->hash.empty()) throw Fault{EIO};
-  return last_ = Open(objects, ObjectPath(HashText(entry_->hash, entry_->Algorithm()), ""), entry_->size);
+  return Open(objects, 0, ObjectPath(HashText(entry_->hash, entry_->Algorithm()), ""), entry_->size);
 }
 
 ObjectFile Content::OpenChunk(Objects& objects, size_t index) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (last_ && index_ == index) return last_;
   const Chunk& chunk = entry_->chunks[index];
-  last_ = Open(objects, chunk.object, chunk.size);
-  index_ = index;
-  return last_;
+  return Open(objects, index, chunk.object, chunk.size);
 }
 
-ObjectFile Content::Open(Objects& objects, const std::string& object, uint64_t size) const {
-  if (ObjectFile opened = objects.Open(object, size)) return opened;
-  throw Missing{object, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
+ObjectFile Content::Open(Objects& objects, size_t index, const std::string& object, uint64_t size) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (last_ && index_ == index) {
+    objects.NoteUsed(object);
+    return last_;
+  }
+  ObjectFile opened = objects.Open(object, size);
+  if (!opened) throw Missing{object, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
+  index_ = index;
+  return last_ = std::move(opened);
 }
 
 }  // namespace thinlayer::cvmfs

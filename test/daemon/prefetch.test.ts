@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { askClient } from '../../src/cvmfs/client-socket.js';
 import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
-import { waitFor } from '../system/process.js';
+import { check, waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
 import { cannotRun, Daemon } from './daemon.js';
 
@@ -47,11 +47,14 @@ async function withThin(options: readonly string[], body: (lab: Lab) => Promise<
   await body({ daemon, cache: join(config, 'cache/thinlayer', FQRN), requests });
 }
 
-/** A container reads these files, and ends. */
+/** A container reads these files, and ends. What the kernel keeps of them goes: the next container reads them anew. */
 async function start({ daemon }: Lab, id: string, paths: readonly string[]): Promise<void> {
   await daemon.client.createReadWrite(id, 'image');
   const merged = daemon.inside(await daemon.client.get(id));
-  for (const path of paths) await readFile(join(merged, path));
+  for (const path of paths) {
+    await readFile(join(merged, path));
+    await check('dd', [`if=${join(merged, path)}`, 'iflag=nocache', 'count=0', 'status=none']);
+  }
   await daemon.client.put(id);
   await daemon.client.remove(id);
 }
