@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
@@ -15,6 +15,9 @@ import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
 import type { RepositoryMount, RepositorySource } from '../core/repository.js';
 import { askClient, watchClient } from './client-socket.js';
+import { logPath, openLog } from './process-log.js';
+import { Watches } from './watches.js';
+import type { Lost } from './watches.js';
 
 export interface EmbeddedOptions {
   /** Mountpoints are made here, named after their repositories. */
@@ -31,8 +34,6 @@ export interface EmbeddedOptions {
   readonly unmount: (mountpoint: string) => Promise<void>;
 }
 
-type Lost = (repository: string, reason: ThinlayerError) => void;
-
 export function embeddedSource(options: EmbeddedOptions): RepositorySource {
   return new EmbeddedSource(options);
 }
@@ -40,9 +41,7 @@ export function embeddedSource(options: EmbeddedOptions): RepositorySource {
 class EmbeddedSource implements RepositorySource {
   readonly name = 'embedded';
   readonly #options: EmbeddedOptions;
-  readonly #listeners = new Set<Lost>();
-  /** How to end the watch over each process. */
-  readonly #watches = new Map<string, () => void>();
+  readonly #watches = new Watches();
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
@@ -59,7 +58,9 @@ class EmbeddedSource implements RepositorySource {
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
     const mount = running ?? (await this.#start(repository));
-    this.#watch(repository);
+    this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
+      gone(repository, this.#options.logDirectory),
+    );
     return mount;
   }
 
@@ -68,7 +69,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async release(repository: string): Promise<void> {
-    this.#unwatch(repository);
+    this.#watches.stop(repository);
     if (await this.#running(repository)) {
       const ended = watchClient(this.#socket(repository));
       await askClient(this.#socket(repository), 'POST', '/quit');
@@ -78,12 +79,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   watch(lost: Lost): () => void {
-    this.#listeners.add(lost);
-    return () => {
-      this.#listeners.delete(lost);
-      if (this.#listeners.size > 0) return;
-      for (const repository of [...this.#watches.keys()]) this.#unwatch(repository);
-    };
+    return this.#watches.listen(lost);
   }
 
   /** The mount of a process that serves this mountpoint: it may be a daemon's of before. */
@@ -113,7 +109,7 @@ class EmbeddedSource implements RepositorySource {
 
   #spawn(repository: string, mountpoint: string): ChildProcess {
     const [program, ...before] = this.#options.command;
-    const log = openSync(join(this.#options.logDirectory, `cvmfs-${repository}.log`), 'a', 0o640);
+    const log = openLog(this.#options.logDirectory, repository);
     try {
       const child = spawn(
         program,
@@ -129,30 +125,13 @@ class EmbeddedSource implements RepositorySource {
           ],
           ...['--control', this.#socket(repository), '--report-fd', '3'],
         ],
-        { detached: true, stdio: ['ignore', log, log, 'pipe'], cwd: '/' },
+        { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'], cwd: '/' },
       );
       child.unref();
       return child;
     } finally {
-      closeSync(log);
+      log.close();
     }
-  }
-
-  #watch(repository: string): void {
-    this.#unwatch(repository);
-    const watch = watchClient(this.#socket(repository));
-    this.#watches.set(repository, watch.end);
-    void watch.closed.then(() => {
-      if (this.#watches.get(repository) !== watch.end) return;
-      this.#watches.delete(repository);
-      for (const lost of this.#listeners) lost(repository, gone(repository, this.#options.logDirectory));
-    });
-  }
-
-  #unwatch(repository: string): void {
-    const end = this.#watches.get(repository);
-    this.#watches.delete(repository);
-    end?.();
   }
 
   #mountpoint(repository: string): string {
@@ -193,7 +172,7 @@ function mountOf(status: unknown): RepositoryMount {
 function gone(repository: string, logs: string): ThinlayerError {
   return new ThinlayerError(
     'unavailable',
-    `the process that served the repository ${repository} ended; its log is ${logs}/cvmfs-${repository}.log. It is started again; containers that run on it have to be restarted`,
+    `the process that served the repository ${repository} ended; its log is ${logPath(logs, repository)}. It is started again; containers that run on it have to be restarted`,
     { op: 'mount' },
   );
 }

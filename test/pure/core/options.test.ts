@@ -24,7 +24,11 @@ test('every option is understood, in any case of its key', () => {
     ['cvmfs.mount=cvmfs2', { cvmfsMount: 'cvmfs2' }],
     ['cvmfs.config_dir=/x', { cvmfsConfigDirectory: '/x' }],
     ['cvmfs.repository=a.example.org', { cvmfsRepository: 'a.example.org' }],
-    ['cvmfsMountMethod=internal', { cvmfsMount: 'embedded' }],
+    [
+      'cvmfs.mount.a.example.org=external',
+      { cvmfsMounts: new Map([['a.example.org', 'external' as const]]) },
+    ],
+    ['cvmfsMountMethod=internal', { cvmfsMount: 'internal' }],
     ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
     ['cvmfsMountMethod=whatever', { cvmfsMount: 'external' }],
   ];
@@ -41,7 +45,7 @@ test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.mount.REPOSITORY, cvmfsMountMethod',
   });
 });
 
@@ -62,6 +66,9 @@ test('values that make no sense are refused, and the key is named', () => {
     'thinlayer.max_lowers=501',
     'thinlayer.max_lowers=1e2',
     'thinlayer.sync=sometimes',
+    'cvmfs.mount=internal',
+    'cvmfs.mount.a.example.org=autofs',
+    'cvmfs.mount.not/a/name=external',
   ];
   for (const text of bad) {
     const [key = ''] = text.split('=');
