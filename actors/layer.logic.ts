@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fromPromise } from 'xstate';
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
+import { keepMasks } from '../src/core/masks.js';
 import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
 import { checkDepth, planMount, UNPACKING } from '../src/core/mount-plan.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
@@ -31,7 +32,7 @@ export function layerMachineOn(grounds: Grounds) {
       unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
         unmountLayer(grounds, input.id),
       ),
-      removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => engine.store.remove(input.id)),
+      removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => removeLayer(engine, input.id)),
       reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
         engine.store.reload(input.id),
       ),
@@ -136,6 +137,13 @@ async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { engine } = grounds;
   await engine.mounter.unmount(mountpointOf(engine, id));
   if (engine.store.get(id)) await releaseLowers(grounds, holderOf(id), engine.store.links(id).lowers);
+}
+
+/** With a thin layer go the masks that only it had. */
+async function removeLayer({ store, masks }: Engine, id: LayerId): Promise<void> {
+  const thin = store.get(id)?.record.thin;
+  await store.remove(id);
+  if (thin) await keepMasks(store, masks);
 }
 
 /** Who holds the repositories of a mounted layer. */

@@ -31,7 +31,8 @@ export async function leaseLowers(
   if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string');
   const mounts = await grounds.repositories.lease(holder, names, cancel);
   try {
-    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
+    const places = await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
+    return places.flat();
   } catch (error) {
     throw await undone(error, () => grounds.repositories.release(holder, names));
   }
@@ -49,20 +50,33 @@ async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
   lower: LowerLayer,
-): Promise<string> {
-  if (typeof lower === 'string') return lower;
+): Promise<string[]> {
+  if (typeof lower === 'string') return [lower];
   const { engine, repositories } = grounds;
   const { repository } = lower;
   const mount = mounts.get(repository);
   if (!mount) throw new Error(`${repository} was not leased`);
   const paths = pathsOf(lower);
   const found = await engine.mounter.locate(mount.path, paths);
-  if (found !== null) return found;
+  if (found !== null) return masked(engine, mount, lower, found);
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
   const afterwards = await engine.mounter.locate(newest.path, paths);
-  if (afterwards !== null) return afterwards;
+  if (afterwards !== null) return masked(engine, newest, lower, afterwards);
   throw notPublished(newest, lower, paths);
+}
+
+/** With what makes whiteouts of its files `.wh.NAME`, where the mount does not. */
+async function masked(
+  { masks }: Engine,
+  mount: RepositoryMount,
+  { repository }: ThinLayer,
+  tree: string,
+): Promise<string[]> {
+  const path = tree.slice(mount.path.length + 1);
+  if (mount.whiteouts.some((directory) => path.startsWith(`${directory}/`))) return [tree];
+  const mask = await masks.of(repository, path, tree);
+  return mask ? [mask.above, tree, mask.below] : [tree];
 }
 
 function notPublished(

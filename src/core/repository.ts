@@ -9,6 +9,8 @@ export interface RepositoryMount {
   readonly path: string;
   /** Null where the source cannot tell. */
   readonly revision: number | null;
+  /** Directories below which whiteouts of layers are shown as overlayfs knows them. Elsewhere they are files `.wh.NAME`. */
+  readonly whiteouts: readonly string[];
 }
 
 /**

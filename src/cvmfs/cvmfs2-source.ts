@@ -167,7 +167,8 @@ class Cvmfs2Source implements RepositorySource {
 
   async #mount(repository: string): Promise<RepositoryMount> {
     const answer = await this.#talk(repository, 'revision');
-    return { path: this.#mountpoint(repository), revision: /^\d+$/.test(answer) ? Number(answer) : null };
+    const revision = /^\d+$/.test(answer) ? Number(answer) : null;
+    return { path: this.#mountpoint(repository), revision, whiteouts: [] };
   }
 
   async #pid(repository: string): Promise<number> {

@@ -34,6 +34,9 @@ export interface EmbeddedOptions {
   readonly unmount: (mountpoint: string) => Promise<void>;
 }
 
+/** By its option `layers` (native/cvmfs/layers.cc). */
+const SHOWN_WHITEOUTS = ['layers', '.layers'];
+
 export function embeddedSource(options: EmbeddedOptions): RepositorySource {
   return new EmbeddedSource(options);
 }
@@ -166,7 +169,7 @@ async function outcome(child: ChildProcess, repository: string): Promise<void> {
 
 function mountOf(status: unknown): RepositoryMount {
   const { mountpoint, revision } = status as { mountpoint: string; revision: number };
-  return { path: mountpoint, revision };
+  return { path: mountpoint, revision, whiteouts: SHOWN_WHITEOUTS };
 }
 
 function gone(repository: string, logs: string): ThinlayerError {

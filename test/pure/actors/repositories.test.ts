@@ -39,7 +39,11 @@ test('64 leases at once make one mount, and each is answered with it', async (t)
   const { source, repositories, states } = repositoriesOn(t);
   const holders = Array.from({ length: 64 }, (_, i) => `layer ${i}`);
   const leases = await Promise.all(holders.map((holder) => repositories.lease(holder, [R])));
-  assert.deepEqual(leases[63]?.get(R), { path: `/cvmfs/${R}`, revision: 1 });
+  assert.deepEqual(leases[63]?.get(R), {
+    path: `/cvmfs/${R}`,
+    revision: 1,
+    whiteouts: ['layers', '.layers'],
+  });
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
   assert.deepEqual(states(), [`${R} mounted 64`]);
 });
@@ -173,7 +177,11 @@ test('a refresh answers the new revision; of what is not mounted it is refused',
   const { repositories } = repositoriesOn(t);
   await assert.rejects(repositories.refresh(R), { code: 'failed_precondition' });
   await repositories.lease('x', [R]);
-  assert.deepEqual(await repositories.refresh(R), { path: `/cvmfs/${R}`, revision: 2 });
+  assert.deepEqual(await repositories.refresh(R), {
+    path: `/cvmfs/${R}`,
+    revision: 2,
+    whiteouts: ['layers', '.layers'],
+  });
 });
 
 test('a stopped registry answers who still waits', async (t) => {
