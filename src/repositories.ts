@@ -3,7 +3,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { toHostId } from './core/model.js';
 import type { CvmfsMount } from './core/options.js';
 import type { Mounter } from './core/ports.js';
 import type { RepositorySource } from './core/repository.js';
@@ -41,7 +40,7 @@ function makeSource(
     directory: join(home, 'cvmfs'),
     configDirectory: options.cvmfsConfigDirectory,
     logDirectory: join(home, 'cvmfs'),
-    owner: { uid: toHostId(idMaps.uids, 0), gid: toHostId(idMaps.gids, 0) },
+    idMaps,
     unmount: (mountpoint: string) => mounter.unmount(mountpoint),
   };
   switch (kind) {

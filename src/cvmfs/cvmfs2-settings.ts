@@ -2,6 +2,9 @@
 
 import { join, resolve } from 'node:path';
 
+import { toHostId } from '../core/model.js';
+import type { IdMap } from '../core/model.js';
+
 /** Its parameters by name. */
 export type Cvmfs2Settings = ReadonlyMap<string, string>;
 
@@ -27,4 +30,24 @@ export function talkSocketOf(settings: Cvmfs2Settings, repository: string): stri
   const cache = join(base, isOn(settings, 'CVMFS_SHARED_CACHE') ? 'shared' : repository);
   const workspace = settings.get('CVMFS_WORKSPACE') ?? settings.get('CVMFS_CACHE_DIR') ?? cache;
   return resolve(workspace, settings.get('CVMFS_TALK_SOCKET') ?? `cvmfs_io.${repository}`);
+}
+
+/** What the kernel shows of an id that a user name space does not have. */
+const UNMAPPED_ID = 65534;
+
+/** More than any host gives to containers; each id is a line. */
+const MAX_MAPPED_IDS = 1 << 20;
+
+/**
+ * A file for CVMFS_UID_MAP: ids of containers as the host has them; with `claims` all are root's. It knows no ranges.
+ */
+export function ownerMap(maps: readonly IdMap[], claims: boolean): string {
+  if (claims) return `* ${toHostId(maps, 0)}\n`;
+  if (maps.length === 0) return '';
+  const lines: string[] = [];
+  for (const { containerId, hostId, size } of maps) {
+    const count = Math.min(size, MAX_MAPPED_IDS - lines.length);
+    for (let i = 0; i < count; i += 1) lines.push(`${containerId + i} ${hostId + i}`);
+  }
+  return `${lines.join('\n')}\n* ${UNMAPPED_ID}\n`;
 }

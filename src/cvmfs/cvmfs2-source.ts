@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
-import type { Owner } from '../core/disk.js';
+import type { IdMaps } from '../core/model.js';
 import type { RepositoryMount, RepositorySource } from '../core/repository.js';
 import {
   configFiles,
@@ -17,7 +17,7 @@ import {
   userOptions,
 } from './cvmfs2-command.js';
 import type { Cvmfs2Run } from './cvmfs2-command.js';
-import { isOn, talkSocketOf } from './cvmfs2-settings.js';
+import { isOn, ownerMap, talkSocketOf } from './cvmfs2-settings.js';
 import type { Cvmfs2Settings } from './cvmfs2-settings.js';
 import { logPath, openLog } from './process-log.js';
 import { endsWithin, watchProcess } from './process-end.js';
@@ -34,8 +34,8 @@ export interface Cvmfs2Options {
   readonly configDirectory: string;
   /** The processes' logs, and what we add to their configuration. */
   readonly logDirectory: string;
-  /** Whom files belong to where CVMFS_CLAIM_OWNERSHIP is set. */
-  readonly owner: Owner;
+  /** The user name space of containers: owners in layers are meant in it. */
+  readonly idMaps: IdMaps;
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
   readonly unmount: (mountpoint: string) => Promise<void>;
 }
@@ -147,20 +147,21 @@ class Cvmfs2Source implements RepositorySource {
   }
 
   /**
-   * With CVMFS_CLAIM_OWNERSHIP it shows everything as owned by the user that it runs as. In images that has to be the root of
-   * containers: a map for all ids in place of it.
+   * What it shows has to be owned by the users of containers. With CVMFS_CLAIM_OWNERSHIP it would be the user that it runs as:
+   * maps of all ids, in files of ours that it reads last, take the place of that.
    */
   #ownerFiles(repository: string, settings: Cvmfs2Settings): string[] {
-    if (!isOn(settings, 'CVMFS_CLAIM_OWNERSHIP')) return [];
-    const { logDirectory, owner } = this.#options;
+    const claims = isOn(settings, 'CVMFS_CLAIM_OWNERSHIP');
+    const { logDirectory, idMaps } = this.#options;
+    if (!claims && idMaps.uids.length === 0 && idMaps.gids.length === 0) return [];
     const path = (kind: string) => join(logDirectory, `cvmfs-${repository}.${kind}`);
     const lines = [
       'CVMFS_CLAIM_OWNERSHIP=no',
       `CVMFS_UID_MAP=${path('uids')}`,
       `CVMFS_GID_MAP=${path('gids')}`,
     ];
-    writeFileSync(path('uids'), `* ${owner.uid}\n`);
-    writeFileSync(path('gids'), `* ${owner.gid}\n`);
+    writeFileSync(path('uids'), ownerMap(idMaps.uids, claims));
+    writeFileSync(path('gids'), ownerMap(idMaps.gids, claims));
     writeFileSync(path('conf'), `${lines.join('\n')}\n`);
     return [path('conf')];
   }

@@ -13,6 +13,7 @@ import type { Readable } from 'node:stream';
 
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
+import type { IdMaps } from '../core/model.js';
 import type { RepositoryMount, RepositorySource } from '../core/repository.js';
 import { askClient, watchClient } from './client-socket.js';
 import { logPath, openLog } from './process-log.js';
@@ -28,6 +29,8 @@ export interface EmbeddedOptions {
   readonly runDirectory: string;
   /** The processes' logs. */
   readonly logDirectory: string;
+  /** The user name space of containers: owners in layers are meant in it. */
+  readonly idMaps: IdMaps;
   /** What starts a process: Node and the program. */
   readonly command: readonly [string, ...string[]];
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
@@ -126,6 +129,7 @@ class EmbeddedSource implements RepositorySource {
             '--config-dir',
             this.#options.configDirectory,
           ],
+          ...namespaceArguments(this.#options.idMaps),
           ...['--control', this.#socket(repository), '--report-fd', '3'],
         ],
         { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'], cwd: '/' },
@@ -146,6 +150,12 @@ class EmbeddedSource implements RepositorySource {
     const digest = createHash('sha256').update(this.#mountpoint(repository)).digest('hex').slice(0, 24);
     return join(this.#options.runDirectory, `${digest}.sock`);
   }
+}
+
+function namespaceArguments({ uids, gids }: IdMaps): string[] {
+  const text = (maps: IdMaps['uids']) =>
+    maps.map(({ containerId, hostId, size }) => `${containerId}:${hostId}:${size}`).join(',');
+  return ['--map-uids', text(uids), '--map-gids', text(gids)];
 }
 
 /** Resolves when the process says that it has mounted; rejects with what it says else. */

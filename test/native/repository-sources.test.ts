@@ -1,11 +1,12 @@
 /** All sources of repositories, with real mounts of a signed repository. */
 
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
+import type { IdMaps } from '../../src/core/model.js';
 import type { RepositorySource } from '../../src/core/repository.js';
 import { cvmfs2Source } from '../../src/cvmfs/cvmfs2-source.js';
 import type { Cvmfs2Options } from '../../src/cvmfs/cvmfs2-source.js';
@@ -24,6 +25,8 @@ import { RepositoryServer } from '../unit/cvmfs/server.js';
 import { cannotMount } from './cvmfs-fixture.js';
 import { ScratchHome } from './scratch-home.js';
 
+/** All its files belong to the user 990, who published it. */
+const DUCC_LAYER = '.layers/4a/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d/layerfs';
 const LAYER = 'layers/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d';
 
 interface Places {
@@ -31,17 +34,25 @@ interface Places {
   readonly directory: string;
   readonly configDirectory: string;
   readonly logDirectory: string;
-  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly idMaps: IdMaps;
   readonly unmount: (mountpoint: string) => Promise<void>;
 }
 
+interface Change {
+  readonly idMaps?: IdMaps;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** A web server with the repository, and the configuration of a client of it. */
-async function placesOf(t: TestContext): Promise<{ places: Places; publish: () => Promise<void> }> {
+async function placesOf(
+  t: TestContext,
+  { idMaps = { uids: [], gids: [] }, settings = {} }: Change = {},
+): Promise<{ places: Places; publish: () => Promise<void> }> {
   const server = await RepositoryServer.start('thin/rev-1');
   t.after(() => server.stop());
   const home = await ScratchHome.make(t, 'h');
   const base = home.path;
-  await configureThin(join(base, 'etc'), server.url);
+  await configureThin(join(base, 'etc'), server.url, settings);
   const directory = join(base, 'cvmfs');
   const addon = loadAddon();
   const places = {
@@ -49,7 +60,7 @@ async function placesOf(t: TestContext): Promise<{ places: Places; publish: () =
     directory,
     configDirectory: join(base, 'etc'),
     logDirectory: join(base, 'log'),
-    owner: { uid: 0, gid: 0 },
+    idMaps,
     unmount: (mountpoint: string) => addon.unmount(mountpoint),
   };
   const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
@@ -57,13 +68,17 @@ async function placesOf(t: TestContext): Promise<{ places: Places; publish: () =
 }
 
 /** What a test left mounted is released at its end, before the server and the files are gone. */
-async function labOf(t: TestContext, make: (places: Places) => RepositorySource): Promise<SourceLab> {
+async function labOf(
+  t: TestContext,
+  make: (places: Places) => RepositorySource,
+  change: Change = {},
+): Promise<SourceLab> {
   let last: RepositorySource | undefined;
   t.after(async () => {
     await last?.resolve(FQRN);
     await last?.release(FQRN);
   });
-  const { places, publish } = await placesOf(t);
+  const { places, publish } = await placesOf(t, change);
   const source = () => (last = make(places));
   return { repository: FQRN, source, publish, directory: places.directory, ours: true };
 }
@@ -93,8 +108,8 @@ const cvmfs2 = (program: string, change: Partial<Cvmfs2Options> = {}) =>
     });
   };
 
-async function standInLab(t: TestContext, change: Partial<Cvmfs2Options> = {}): Promise<SourceLab> {
-  const lab = await labOf(t, cvmfs2('', change));
+async function standInLab(t: TestContext, change: Change = {}): Promise<SourceLab> {
+  const lab = await labOf(t, cvmfs2(''), change);
   await standIn(join(lab.directory, '..'));
   return lab;
 }
@@ -131,9 +146,42 @@ repositorySourceSuite('cvmfs2', cannotRunReal, (t) => labOf(t, cvmfs2(real ?? ''
 repositorySourceSuite('external', cannotMount, externalLab);
 
 for (const [name, make] of [
-  ['embedded', (t: TestContext) => labOf(t, embedded)],
-  ['cvmfs2', (t: TestContext) => standInLab(t)],
+  ['embedded', (t: TestContext, change: Change = {}) => labOf(t, embedded, change)],
+  ['cvmfs2', standInLab],
 ] as const) {
+  const ownersTest = (what: string, change: Change, owners: readonly number[]) =>
+    test(`${name}: ${what}`, { skip: cannotMount }, async (t) => {
+      const lab = await make(t, change);
+      const source = lab.source();
+      await source.resolve(FQRN);
+      const { path } = await source.acquire(FQRN, {});
+      const shown = [DUCC_LAYER, LAYER].map(async (layer) => {
+        const { uid, gid } = await stat(join(path, layer, 'app/run.sh'));
+        return [uid, gid];
+      });
+      assert.deepEqual((await Promise.all(shown)).flat(), owners);
+      await source.release(FQRN);
+    });
+  const remapped = [{ containerId: 0, hostId: 100_000, size: 65_536 }];
+  const [idMaps, claims] = [{ uids: remapped, gids: remapped }, { CVMFS_CLAIM_OWNERSHIP: 'yes' }];
+  ownersTest('owners are as they were published', {}, [990, 990, 1000, 1000]);
+  ownersTest('claimed layers belong to root', { settings: claims }, [0, 0, 0, 0]);
+  ownersTest(
+    'claimed layers belong to the root of a user name space',
+    { idMaps, settings: claims },
+    [100_000, 100_000, 100_000, 100_000],
+  );
+  ownersTest(
+    'owners in layers are users of a user name space',
+    { idMaps },
+    [100_990, 100_990, 101_000, 101_000],
+  );
+  ownersTest(
+    'one that a user name space does not have is shown as nobody',
+    { idMaps: { uids: [{ containerId: 0, hostId: 5, size: 995 }], gids: [] } },
+    [995, 990, 65_534, 1000],
+  );
+
   test(
     `${name}: the death of its process is told, and it is mounted anew`,
     { skip: cannotMount },
@@ -205,7 +253,7 @@ async function placesLike({ directory }: SourceLab): Promise<Places> {
     directory,
     configDirectory: join(base, 'etc'),
     logDirectory: join(base, 'log'),
-    owner: { uid: 0, gid: 0 },
+    idMaps: { uids: [], gids: [] },
     unmount: (mountpoint) => addon.unmount(mountpoint),
   };
 }
