@@ -117,10 +117,11 @@ export class Session {
     );
   }
 
-  /** Unmounts what a failed detach left; a layer with uses is somebody's, whatever dockerd says at its end. */
+  /** Unmounts what a failed detach left, and repositories in use by nobody; a layer with uses is somebody's, whatever dockerd says at its end. */
   async cleanup(): Promise<void> {
     const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
     for (const { id } of unused) await this.detach(id);
+    await this.repositories.retire();
   }
 
   /**
@@ -143,6 +144,8 @@ export class Session {
       }
     }
     for (const [repository, layers] of holders) this.repositories.adopt(repository, layers);
+    const left = this.engine.mountedRepositories.filter((repository) => !holders.has(repository));
+    for (const repository of left) this.repositories.drop(repository);
   }
 
   async #onLowers<T>(id: LayerId, cancel: Cancel, read: (lowers: string[]) => Promise<T>): Promise<T> {

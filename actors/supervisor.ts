@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
   readonly repositoryDied: (repository: string, cause: unknown) => void;
+  /** Told of a repository that nobody uses and that could not be unmounted at the end. */
+  readonly repositoryLeft: (cause: unknown) => void;
   readonly version: string;
 }
 
@@ -194,6 +196,7 @@ export class Supervisor implements LayerService {
     const session = this.#session;
     if (!session) return;
     await session.calls.finished();
+    await session.repositories.retire().catch(this.#options.repositoryLeft);
     session.registry.stop();
     session.repositories.stop();
     this.#session = null;

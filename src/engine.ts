@@ -16,7 +16,7 @@ import { createDisk } from './host/disk.js';
 import { makeHome } from './host/home.js';
 import { lockHome } from './host/lock.js';
 import { createMounter } from './host/mounter.js';
-import { listHomeMounts } from './host/mountinfo.js';
+import { readHomeMounts } from './host/mountinfo.js';
 import { probeHome } from './host/probe.js';
 import type { HomeProbe } from './host/probe.js';
 import { createQuota, quotaUnsupported } from './host/quota.js';
@@ -36,7 +36,7 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
   const addon = loadAddon<Addon>();
   const quota = new LateQuota();
   await makeHome(config.home);
-  const mounts = await listHomeMounts(config.home);
+  const { layers: mounts, repositories: mountedRepositories } = await readHomeMounts(config.home);
   const mounted = new Set(mounts.filter((m) => m.kind === 'merged').map(({ id }) => id as LayerId));
   const store = await openStore({
     home: config.home,
@@ -58,7 +58,7 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
     }
     quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
     const left = mounts.filter((m) => m.kind !== 'merged').map(({ target }) => target);
-    return await assemble({ config, addon, store, probe, mounted, left, log });
+    return await assemble({ config, addon, store, probe, mounted, mountedRepositories, left, log });
   } catch (error) {
     await store.close();
     throw error;
@@ -71,12 +71,22 @@ interface Parts {
   readonly store: OpenedStore;
   readonly probe: HomeProbe;
   readonly mounted: ReadonlySet<LayerId>;
+  readonly mountedRepositories: readonly string[];
   /** Targets of mounts that a killed daemon made for itself. */
   readonly left: readonly string[];
   readonly log: Logger;
 }
 
-async function assemble({ config, addon, store, probe, mounted, left, log }: Parts): Promise<Engine> {
+async function assemble({
+  config,
+  addon,
+  store,
+  probe,
+  mounted,
+  mountedRepositories,
+  left,
+  log,
+}: Parts): Promise<Engine> {
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
@@ -110,7 +120,17 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
   );
   await dropMasks(store, masks, log);
   const repositories = repositorySource(config, mounter);
-  return { config, facts: probe, store, mounter, archive, repositories, masks, mounted: inUse };
+  return {
+    config,
+    facts: probe,
+    store,
+    mounter,
+    archive,
+    repositories,
+    masks,
+    mounted: inUse,
+    mountedRepositories,
+  };
 }
 
 /** Masks that stay too long only take room. */

@@ -130,4 +130,6 @@ export interface Engine {
   readonly masks: Masks;
   /** Layers that the kernel had mounted when the home was opened. */
   readonly mounted: ReadonlySet<LayerId>;
+  /** Repositories that a daemon of before had mounted below the home. */
+  readonly mountedRepositories: readonly string[];
 }

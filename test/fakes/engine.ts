@@ -24,6 +24,7 @@ export interface EngineOverrides {
   readonly facts?: Partial<HostFacts>;
   /** Layers that the kernel has mounted at the opening. */
   readonly mounted?: readonly string[];
+  readonly mountedRepositories?: readonly string[];
 }
 
 export interface FakeEngine extends Engine {
@@ -49,6 +50,7 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     repositories: fakeRepositorySource(),
     masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
     mounted: new Set(mounted as LayerId[]),
+    mountedRepositories: overrides.mountedRepositories ?? [],
   };
 }
 

@@ -149,8 +149,8 @@ for (const [name, make] of [
   ['embedded', (t: TestContext, change: Change = {}) => labOf(t, embedded, change)],
   ['cvmfs2', standInLab],
 ] as const) {
-  const ownersTest = (what: string, change: Change, owners: readonly number[]) =>
-    test(`${name}: ${what}`, { skip: cannotMount }, async (t) => {
+  const ownersTest = (what: string, change: Change, owners: readonly number[]): void =>
+    void test(`${name}: ${what}`, { skip: cannotMount }, async (t) => {
       const lab = await make(t, change);
       const source = lab.source();
       await source.resolve(FQRN);

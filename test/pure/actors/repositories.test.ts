@@ -165,6 +165,42 @@ test('a lease while the repository is being unmounted mounts it again', async (t
   assert.deepEqual(states(), [`${R} mounted 1`]);
 });
 
+test('what nobody holds is unmounted at once when it is asked for; what is held stays', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  await repositories.lease('x', [R, S]);
+  await repositories.release('x', [R]);
+  await repositories.retire();
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} mounted 1`]);
+  assert.deepEqual([...source.mounted], [S]);
+  await repositories.retire();
+  await repositories.lease('y', [R]);
+  assert.deepEqual(states(), [`${R} mounted 1`, `${S} mounted 1`]);
+});
+
+test('an unmount that fails is told to who asked for it', async (t) => {
+  const source = fakeRepositorySource({ release: () => Promise.reject(broken) });
+  const { repositories, states } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  await repositories.release('x', [R]);
+  await assert.rejects(repositories.retire(), { message: broken.message });
+  assert.deepEqual(states(), [`${R} failed 0`]);
+});
+
+test('what a killed daemon left mounted for nobody is unmounted, unless it is wanted again', async (t) => {
+  const hold = signalled();
+  const source = fakeRepositorySource({ resolve: (name) => (name === S ? hold.promise : Promise.resolve()) });
+  const { repositories, states } = repositoriesOn(t, source);
+  repositories.drop(R);
+  repositories.drop(S);
+  await settled();
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} creating 0`]);
+  const lease = repositories.lease('x', [S]);
+  hold.signal();
+  await lease;
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} mounted 1`]);
+  assert.ok(source.calls.includes(`release ${R}`) && !source.calls.includes(`acquire ${R}`));
+});
+
 test('what mounted layers hold is mounted at the start', async (t) => {
   const { source, repositories, states } = repositoriesOn(t);
   repositories.adopt(R, ['x', 'y']);
