@@ -9,6 +9,7 @@ import { keepMasks } from '../src/core/masks.js';
 import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
 import { checkDepth, planMount, UNPACKING } from '../src/core/mount-plan.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
+import { descriptorRepository } from '../src/core/options.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
@@ -192,7 +193,7 @@ async function applyLayer(
   try {
     if (request.parent === record.parent) await unpack(engine, staging.path, request, 'overlay', signal);
     else await unpackOnMerged(grounds, id, staging, request, signal);
-    const descriptor = await staging.descriptor(engine.config.options.cvmfsRepository);
+    const descriptor = await staging.descriptor(descriptorRepository(engine.config.options));
     const size = await engine.archive.size(staging.path, { signal });
     const thin = descriptor && { thin: descriptor.layers };
     await staging.commit({ ...record, state: 'applied', size, ...thin });

@@ -6,6 +6,7 @@ import type { ActorRefFrom } from 'xstate';
 import { ThinlayerError } from '../src/core/errors.js';
 import type { Change, CreateOptions, LayerId, LayerInfo, LayerKind } from '../src/core/model.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
+import { descriptorRepository } from '../src/core/options.js';
 import type { Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
 import { publicPathOf } from '../src/core/thin-descriptor.js';
@@ -149,6 +150,9 @@ export class Supervisor implements LayerService {
       ['Mount API', facts.mountApi],
       ['Project Quota', facts.projectQuota ? 'available' : 'not available'],
       ['Sync', config.options.sync],
+      ['CVMFS Mount', engine.repositories.name],
+      ['CVMFS Repository', descriptorRepository(config.options)],
+      ['CVMFS Layers', config.options.cvmfsLayers ?? 'none'],
       ['Layers', String([...store.list()].length)],
       ['Layers Mounted', String(registry.mountedLayers().length)],
       ['Layers Failed', String(store.broken().size)],

@@ -30,8 +30,10 @@ export interface DriverOptions {
   readonly cvmfsMounts: ReadonlyMap<string, CvmfsMount>;
   /** In place of /etc/cvmfs. */
   readonly cvmfsConfigDirectory: string;
-  /** Where the layers of a descriptor are that names no repository. */
-  readonly cvmfsRepository: string;
+  /** Where the layers of a descriptor are that names no repository; null: see `descriptorRepository`. */
+  readonly cvmfsRepository: string | null;
+  /** Where layers of ordinary images are published too; null for nowhere. Docker has to unpack them all the same. */
+  readonly cvmfsLayers: string | null;
 }
 
 export const DEFAULT_OPTIONS: DriverOptions = {
@@ -43,8 +45,17 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   cvmfsMount: 'embedded',
   cvmfsMounts: new Map(),
   cvmfsConfigDirectory: '/etc/cvmfs',
-  cvmfsRepository: 'unpacked.cern.ch',
+  cvmfsRepository: null,
+  cvmfsLayers: null,
 };
+
+/** The largest public collection of unpacked images. */
+const PUBLIC_REPOSITORY = 'unpacked.cern.ch';
+
+/** Where a layer is looked up by its digest alone. */
+export function descriptorRepository({ cvmfsRepository, cvmfsLayers }: DriverOptions): string {
+  return cvmfsRepository ?? cvmfsLayers ?? PUBLIC_REPOSITORY;
+}
 
 /** The kernel's own limit, OVL_MAX_STACK. */
 const KERNEL_MAX_LOWERS = 500;
@@ -79,6 +90,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'cvmfs.mount': (v, k) => ({ cvmfsMount: parseMount(v, k) }),
   'cvmfs.config_dir': (v, k) => ({ cvmfsConfigDirectory: parseDirectory(v, k) }),
   'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
+  'cvmfs.layers': (v, k) => ({ cvmfsLayers: parseRepository(v, k) }),
   cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
 
