@@ -53,6 +53,6 @@ function makeSource(
         command: [process.execPath, CLIENT],
       });
     case 'cvmfs2':
-      return cvmfs2Source({ ...places, program });
+      return cvmfs2Source({ ...places, program, runDirectory: '/run/thinlayer/cvmfs2' });
   }
 }

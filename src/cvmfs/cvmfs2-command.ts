@@ -1,7 +1,7 @@
 /** Runs CERN's `cvmfs2`, never through a shell. */
 
 import { execFile, spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -113,12 +113,19 @@ function argumentsOf(run: Cvmfs2Run, options: readonly string[]): string[] {
   return ['-o', [...options, ...config].join(','), run.repository, run.mountpoint];
 }
 
-/** `uid=N,gid=N` of CVMFS_USER, to whom it gives up root (mount.cvmfs does the same); none if there is no such user. */
-export function userOptions(settings: Cvmfs2Settings): string[] {
+/** `uid=N,gid=N` of CVMFS_USER, for whom it gives up root (mount.cvmfs does the same); none where nobody is named. */
+export async function userOptions(settings: Cvmfs2Settings): Promise<string[]> {
   const user = settings.get('CVMFS_USER') ?? 'root';
-  const entry = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find(([name]) => name === user);
-  return entry ? [`uid=${entry[2]}`, `gid=${entry[3]}`] : [];
+  if (user === 'root') return [];
+  try {
+    const { stdout } = await promisify(execFile)('getent', ['--', 'passwd', user]);
+    const [, , uid, gid] = stdout.split(':');
+    return [`uid=${uid}`, `gid=${gid}`];
+  } catch (error) {
+    throw new ThinlayerError(
+      'failed_precondition',
+      `cvmfs2 is to run as CVMFS_USER=${user}, whom this host does not know ("getent passwd ${user}"): add that user, or change CVMFS_USER`,
+      { op: 'mount', cause: error },
+    );
+  }
 }

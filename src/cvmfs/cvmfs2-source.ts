@@ -19,6 +19,7 @@ import {
 import type { Cvmfs2Run } from './cvmfs2-command.js';
 import { isOn, ownerMap, talkSocketOf } from './cvmfs2-settings.js';
 import type { Cvmfs2Settings } from './cvmfs2-settings.js';
+import { mountName } from './mount-name.js';
 import { logPath, openLog } from './process-log.js';
 import { endsWithin, watchProcess } from './process-end.js';
 import { talk } from './talk-socket.js';
@@ -32,8 +33,10 @@ export interface Cvmfs2Options {
   readonly directory: string;
   /** In place of /etc/cvmfs. */
   readonly configDirectory: string;
-  /** The processes' logs, and what we add to their configuration. */
+  /** The processes' logs. */
   readonly logDirectory: string;
+  /** What we add to their configuration. They read it as CVMFS_USER, who cannot reach into a home. */
+  readonly runDirectory: string;
   /** The user name space of containers: owners in layers are meant in it. */
   readonly idMaps: IdMaps;
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
@@ -62,8 +65,9 @@ class Cvmfs2Source implements RepositorySource {
   }
 
   async resolve(repository: string): Promise<void> {
-    const { directory, logDirectory } = this.#options;
+    const { directory, logDirectory, runDirectory } = this.#options;
     this.#program();
+    mkdirSync(runDirectory, { recursive: true, mode: 0o755 });
     mkdirSync(logDirectory, { recursive: true, mode: 0o755 });
     mkdirSync(directory, { recursive: true, mode: 0o711 });
     const settings = await readSettings(this.#run(repository, []));
@@ -136,7 +140,7 @@ class Cvmfs2Source implements RepositorySource {
     try {
       const settings = await readSettings(this.#run(repository, []));
       const run = this.#run(repository, this.#ownerFiles(repository, settings));
-      await mountInBackground(run, [...MOUNT_OPTIONS, ...userOptions(settings)], log);
+      await mountInBackground(run, [...MOUNT_OPTIONS, ...(await userOptions(settings))], log);
       return await this.#mount(repository);
     } catch (error) {
       await this.#options.unmount(mountpoint);
@@ -152,9 +156,10 @@ class Cvmfs2Source implements RepositorySource {
    */
   #ownerFiles(repository: string, settings: Cvmfs2Settings): string[] {
     const claims = isOn(settings, 'CVMFS_CLAIM_OWNERSHIP');
-    const { logDirectory, idMaps } = this.#options;
+    const { runDirectory, idMaps } = this.#options;
     if (!claims && idMaps.uids.length === 0 && idMaps.gids.length === 0) return [];
-    const path = (kind: string) => join(logDirectory, `cvmfs-${repository}.${kind}`);
+    const name = mountName(this.#mountpoint(repository));
+    const path = (kind: string) => join(runDirectory, `${name}.${kind}`);
     const lines = [
       'CVMFS_CLAIM_OWNERSHIP=no',
       `CVMFS_UID_MAP=${path('uids')}`,

@@ -5,7 +5,6 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -16,6 +15,7 @@ import type { ErrorCode } from '../core/errors.js';
 import type { IdMaps } from '../core/model.js';
 import type { RepositoryMount, RepositorySource } from '../core/repository.js';
 import { askClient, watchClient } from './client-socket.js';
+import { mountName } from './mount-name.js';
 import { logPath, openLog } from './process-log.js';
 import { Watches } from './watches.js';
 import type { Lost } from './watches.js';
@@ -145,10 +145,8 @@ class EmbeddedSource implements RepositorySource {
     return join(this.#options.directory, repository);
   }
 
-  /** Two homes may mount the same repository. */
   #socket(repository: string): string {
-    const digest = createHash('sha256').update(this.#mountpoint(repository)).digest('hex').slice(0, 24);
-    return join(this.#options.runDirectory, `${digest}.sock`);
+    return join(this.#options.runDirectory, `${mountName(this.#mountpoint(repository))}.sock`);
   }
 }
 

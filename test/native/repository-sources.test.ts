@@ -34,6 +34,7 @@ interface Places {
   readonly directory: string;
   readonly configDirectory: string;
   readonly logDirectory: string;
+  readonly runDirectory: string;
   readonly idMaps: IdMaps;
   readonly unmount: (mountpoint: string) => Promise<void>;
 }
@@ -60,6 +61,7 @@ async function placesOf(
     directory,
     configDirectory: join(base, 'etc'),
     logDirectory: join(base, 'log'),
+    runDirectory: join(base, 'run'),
     idMaps,
     unmount: (mountpoint: string) => addon.unmount(mountpoint),
   };
@@ -86,7 +88,6 @@ async function labOf(
 const embedded = (places: Places): RepositorySource =>
   embeddedSource({
     ...places,
-    runDirectory: join(places.base, 'run'),
     command: [process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js')],
   });
 
@@ -227,6 +228,16 @@ test('what cvmfs2 said is in the error', { skip: cannotMount }, async (t) => {
   });
 });
 
+test('a CVMFS_USER whom nobody knows is told', { skip: cannotMount }, async (t) => {
+  const lab = await standInLab(t, { settings: { CVMFS_USER: 'nobody-of-that-name' } });
+  const source = lab.source();
+  await source.resolve(FQRN);
+  await assert.rejects(source.acquire(FQRN, {}), {
+    code: 'failed_precondition',
+    message: /CVMFS_USER=nobody-of-that-name, whom this host does not know/,
+  });
+});
+
 test('a cvmfs2 that serves another mountpoint is not taken over', { skip: cannotMount }, async (t) => {
   const lab = await standInLab(t);
   const host = join(lab.directory, '../host');
@@ -253,6 +264,7 @@ async function placesLike({ directory }: SourceLab): Promise<Places> {
     directory,
     configDirectory: join(base, 'etc'),
     logDirectory: join(base, 'log'),
+    runDirectory: join(base, 'run'),
     idMaps: { uids: [], gids: [] },
     unmount: (mountpoint) => addon.unmount(mountpoint),
   };
