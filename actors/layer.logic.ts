@@ -13,7 +13,8 @@ import { descriptorRepository } from '../src/core/options.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
-import { leaseLowers, releaseLowers } from './lowers.js';
+import { leaseLowers, releaseLowers, stackOf } from './lowers.js';
+import { beginStart, endStart } from './starts.js';
 import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
 import type { Work } from './layer.machine.js';
@@ -110,11 +111,12 @@ async function mountLayer(
 ): Promise<string> {
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
-  const paths = await leaseLowers(grounds, holderOf(id), lowers, eitherOf(stop, request));
+  const places = await leaseLowers(grounds, holderOf(id), lowers, eitherOf(stop, request));
   try {
-    const plan = mountOf(engine, id, paths, request.label);
+    const plan = mountOf(engine, id, stackOf(places), request.label);
     if (!plan) return known(engine, id).paths.diff;
     await engine.mounter.mount(plan);
+    if (plan.writable) beginStart(engine, holderOf(id), places);
     return plan.target;
   } catch (error) {
     throw await undone(error, () => releaseLowers(grounds, holderOf(id), lowers));
@@ -137,7 +139,11 @@ function eitherOf(
 async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { engine } = grounds;
   await engine.mounter.unmount(mountpointOf(engine, id));
-  if (engine.store.get(id)) await releaseLowers(grounds, holderOf(id), engine.store.links(id).lowers);
+  const layer = engine.store.get(id);
+  if (!layer) return;
+  const { lowers } = engine.store.links(id);
+  if (layer.record.kind === 'container') endStart(engine, holderOf(id), lowers);
+  await releaseLowers(grounds, holderOf(id), lowers);
 }
 
 /** With a thin layer go the masks that only it had. */
@@ -227,7 +233,7 @@ async function unpackOnMerged(
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
   const holder = `archive over layer ${id}`;
-  const plan = mountOf(engine, id, await leaseLowers(grounds, holder, lowers, { signal }), null);
+  const plan = mountOf(engine, id, stackOf(await leaseLowers(grounds, holder, lowers, { signal })), null);
   try {
     await unpackOver(engine, id, staging, plan, request, signal);
   } finally {

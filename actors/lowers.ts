@@ -2,7 +2,7 @@
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../src/core/model.js';
-import type { Engine } from '../src/core/ports.js';
+import type { Engine, Mask } from '../src/core/ports.js';
 import type { RepositoryMount } from '../src/core/repository.js';
 import type { Cancel } from '../src/core/service.js';
 import { pathsOf } from '../src/core/thin-descriptor.js';
@@ -20,19 +20,32 @@ export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
   return [...new Set(names)];
 }
 
-/** Absolute paths, which stand until `holder` releases the repositories of these lowers. After a failure it holds none. */
+/** Where a lower is, until its repository is released. */
+export interface Place {
+  readonly lower: LowerLayer;
+  /** Absolute. */
+  readonly path: string;
+  /** Null where its whiteouts are as overlayfs knows them. */
+  readonly mask: Mask | null;
+}
+
+/** What has to be stacked for them, uppermost first, as they are. */
+export function stackOf(places: readonly Place[]): string[] {
+  return places.flatMap(({ path, mask }) => (mask ? [mask.above, path, mask.below] : [path]));
+}
+
+/** Their places, which stand until `holder` releases the repositories of these lowers. After a failure it holds none. */
 export async function leaseLowers(
   grounds: Grounds,
   holder: string,
   lowers: readonly LowerLayer[],
   cancel: Cancel,
-): Promise<string[]> {
+): Promise<Place[]> {
   const names = repositoriesOf(lowers);
-  if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string');
+  if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
   try {
-    const places = await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
-    return places.flat();
+    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
   } catch (error) {
     throw await undone(error, () => grounds.repositories.release(holder, names));
   }
@@ -50,8 +63,8 @@ async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
   lower: LowerLayer,
-): Promise<string[]> {
-  if (typeof lower === 'string') return [lower];
+): Promise<Place> {
+  if (typeof lower === 'string') return ownPlace(lower);
   const { engine, repositories } = grounds;
   const { repository } = lower;
   const mount = mounts.get(repository);
@@ -66,17 +79,20 @@ async function place(
   throw notPublished(newest, lower, paths);
 }
 
+function ownPlace(path: string): Place {
+  return { lower: path, path, mask: null };
+}
+
 /** With what makes whiteouts of its files `.wh.NAME`, where the mount does not. */
 async function masked(
   { masks }: Engine,
   mount: RepositoryMount,
-  { repository }: ThinLayer,
-  tree: string,
-): Promise<string[]> {
-  const path = tree.slice(mount.path.length + 1);
-  if (mount.whiteouts.some((directory) => path.startsWith(`${directory}/`))) return [tree];
-  const mask = await masks.of(repository, path, tree);
-  return mask ? [mask.above, tree, mask.below] : [tree];
+  lower: ThinLayer,
+  path: string,
+): Promise<Place> {
+  const inside = path.slice(mount.path.length + 1);
+  const isShown = mount.whiteouts.some((directory) => inside.startsWith(`${directory}/`));
+  return { lower, path, mask: isShown ? null : await masks.of(lower.repository, inside, path) };
 }
 
 function notPublished(

@@ -12,7 +12,7 @@ import { Calls } from './calls.js';
 import { Holds } from './holds.js';
 import { holderOf, known } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
-import { leaseLowers, releaseLowers, repositoriesOf } from './lowers.js';
+import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
@@ -151,7 +151,7 @@ export class Session {
   async #onLowers<T>(id: LayerId, cancel: Cancel, read: (lowers: string[]) => Promise<T>): Promise<T> {
     const { lowers } = known(this.engine, id);
     const holder = `comparison ${++this.#comparisons}`;
-    const paths = await leaseLowers(this.#grounds, holder, lowers, cancel);
+    const paths = stackOf(await leaseLowers(this.#grounds, holder, lowers, cancel));
     try {
       return await read(paths);
     } finally {

@@ -119,7 +119,7 @@ async function assemble({
     `${config.home} is open`,
   );
   await dropMasks(store, masks, log);
-  const repositories = repositorySource(config, mounter);
+  const repositories = repositorySource(config, mounter, log);
   return {
     config,
     facts: probe,

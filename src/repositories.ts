@@ -3,6 +3,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { Logger } from 'pino';
+
 import type { CvmfsMount } from './core/options.js';
 import type { Mounter } from './core/ports.js';
 import type { RepositorySource } from './core/repository.js';
@@ -16,13 +18,13 @@ import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
 
 /** One instance of each kind that is asked for. */
-export function repositorySource(config: HomeConfig, mounter: Mounter): RepositorySource {
+export function repositorySource(config: HomeConfig, mounter: Mounter, log: Logger): RepositorySource {
   const { cvmfsMount, cvmfsMounts } = config.options;
   const program = findProgram('cvmfs2');
   const made = new Map<CvmfsMount, RepositorySource>();
   const sourceOf = (mount: CvmfsMount): RepositorySource => {
     const kind = mount === 'internal' ? (program === null ? 'embedded' : 'cvmfs2') : mount;
-    const source = made.get(kind) ?? makeSource(kind, config, mounter, program);
+    const source = made.get(kind) ?? makeSource(kind, config, mounter, log, program);
     made.set(kind, source);
     return source;
   };
@@ -34,6 +36,7 @@ function makeSource(
   kind: Exclude<CvmfsMount, 'internal'>,
   { home, options, idMaps }: HomeConfig,
   mounter: Mounter,
+  log: Logger,
   program: string | null,
 ): RepositorySource {
   const places = {
@@ -51,6 +54,10 @@ function makeSource(
         ...places,
         runDirectory: '/run/thinlayer/cvmfs',
         command: [process.execPath, CLIENT],
+        ...(options.cvmfsPrefetch && {
+          prefetchFailed: ({ message }) =>
+            log.warn(`what an image reads at its start is not remembered: ${message}`),
+        }),
       });
     case 'cvmfs2':
       return cvmfs2Source({ ...places, program, runDirectory: '/run/thinlayer/cvmfs2' });

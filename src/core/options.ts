@@ -34,6 +34,8 @@ export interface DriverOptions {
   readonly cvmfsRepository: string | null;
   /** Where layers of ordinary images are published too; null for nowhere. Docker has to unpack them all the same. */
   readonly cvmfsLayers: string | null;
+  /** Fetch ahead what an image read at its start before. */
+  readonly cvmfsPrefetch: boolean;
 }
 
 export const DEFAULT_OPTIONS: DriverOptions = {
@@ -47,6 +49,7 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   cvmfsConfigDirectory: '/etc/cvmfs',
   cvmfsRepository: null,
   cvmfsLayers: null,
+  cvmfsPrefetch: true,
 };
 
 /** The largest public collection of unpacked images. */
@@ -91,6 +94,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'cvmfs.config_dir': (v, k) => ({ cvmfsConfigDirectory: parseDirectory(v, k) }),
   'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
   'cvmfs.layers': (v, k) => ({ cvmfsLayers: parseRepository(v, k) }),
+  'cvmfs.prefetch': (v, k) => ({ cvmfsPrefetch: parseSwitch(v, k) }),
   cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
 
@@ -160,6 +164,11 @@ function parseMount(value: string, key: string): CvmfsMount {
   const mount = CVMFS_MOUNTS.find((known) => known === value);
   if (mount !== undefined) return mount;
   throw invalid(`${key}: ${JSON.stringify(value)} is none of ${CVMFS_MOUNTS.join(', ')}`);
+}
+
+function parseSwitch(value: string, key: string): boolean {
+  if (value === 'on' || value === 'off') return value === 'on';
+  throw invalid(`${key}: ${JSON.stringify(value)} is neither on nor off`);
 }
 
 function parseDirectory(value: string, key: string): string {

@@ -8,14 +8,22 @@ export function chosenSource(
   others: ReadonlyMap<string, RepositorySource>,
 ): RepositorySource {
   const sourceOf = (repository: string) => others.get(repository) ?? usual;
+  const sources = [...new Set([usual, ...others.values()])];
   return {
     name: usual.name,
     resolve: (repository) => sourceOf(repository).resolve(repository),
     acquire: (repository, cancel) => sourceOf(repository).acquire(repository, cancel),
     refresh: (repository) => sourceOf(repository).refresh(repository),
     release: (repository) => sourceOf(repository).release(repository),
+    ...(sources.some(({ starts }) => starts) && {
+      starts: {
+        begin: (repository, holder, directories) =>
+          sourceOf(repository).starts?.begin(repository, holder, directories),
+        end: (repository, holder) => sourceOf(repository).starts?.end(repository, holder),
+      },
+    }),
     watch(lost) {
-      const ends = [...new Set([usual, ...others.values()])].map((source) => source.watch(lost));
+      const ends = sources.map((source) => source.watch(lost));
       return () => ends.forEach((end) => end());
     },
   };

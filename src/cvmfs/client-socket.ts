@@ -11,7 +11,12 @@ import type { ErrorCode } from '../core/errors.js';
 const TIMEOUT_MS = 120_000;
 
 /** The JSON that it answers. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
-export async function askClient(socketPath: string, method: string, path: string): Promise<unknown> {
+export async function askClient(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<unknown> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent: ClientRequest = request(
       { socketPath, method, path, agent: false, timeout: TIMEOUT_MS },
@@ -19,7 +24,7 @@ export async function askClient(socketPath: string, method: string, path: string
     );
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
     sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
-    sent.end();
+    sent.end(body && JSON.stringify(body));
   });
   const value: unknown = JSON.parse(await text(response));
   if (response.statusCode === 200) return value;

@@ -14,6 +14,7 @@ import type { MountArguments } from './config/mount-arguments.js';
 import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
 import { mountRepository } from './mount.js';
 import type { CvmfsMount, Miss } from './mount.js';
+import { Starts } from './prefetch/starts.js';
 import { objectPath, parseObjectPath } from './object-id.js';
 import { Objects } from './objects.js';
 import { Repository } from './repository.js';
@@ -61,6 +62,8 @@ export interface ClientStatus {
     readonly objects: number;
   };
   readonly statistics: Readonly<Record<string, number>>;
+  /** What was fetched ahead; null if it is off. */
+  readonly prefetch: Starts['statistics'] | null;
 }
 
 export class Client {
@@ -69,6 +72,7 @@ export class Client {
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
+  readonly #starts: Starts | null;
 
   private constructor(
     options: ClientOptions,
@@ -76,11 +80,13 @@ export class Client {
     repository: Repository,
     mount: CvmfsMount,
     objects: Objects,
+    starts: Starts | null,
   ) {
     this.#options = options;
     this.#fetcher = fetcher;
     this.#repository = repository;
     this.#mount = mount;
+    this.#starts = starts;
     this.#usage = setInterval(() => void this.#noteUsed(objects), USED_MS);
     this.#usage.unref();
   }
@@ -96,8 +102,11 @@ export class Client {
       // Nothing happens to the repository before it is followed: the client is there by then.
       const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
-      const mount = await mountOn(options, repository);
-      const client = new Client(options, fetcher, repository, mount, objects);
+      // Nothing starts before the client is there to be told of it.
+      const noteUsed = () => void client.#noteUsed(objects);
+      const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
+      const mount = await mountOn(options, repository, starts);
+      const client = new Client(options, fetcher, repository, mount, objects, starts);
       await client.#begin();
       return client;
     } catch (error) {
@@ -123,7 +132,17 @@ export class Client {
       proxy: route?.proxy ?? null,
       cache: { directory, bytes, limit, objects },
       statistics: this.#mount.statistics(),
+      prefetch: this.#starts?.statistics ?? null,
     };
+  }
+
+  /** A container starts on an image; see `Starts.begin`. */
+  async beginStart(holder: string, layers: readonly string[]): Promise<void> {
+    await this.#starts?.begin(holder, layers);
+  }
+
+  async endStart(holder: string): Promise<void> {
+    await this.#starts?.end(holder);
   }
 
   /** Looks for a new revision now, and shows it. Rejects if no server could be heard. */
@@ -136,6 +155,7 @@ export class Client {
 
   async unmount(): Promise<void> {
     clearInterval(this.#usage);
+    await this.#starts?.close();
     await this.#mount.unmount();
     await this.#repository.close();
     await this.#fetcher.close();
@@ -185,7 +205,9 @@ export class Client {
 
   async #noteUsed(objects: Objects): Promise<void> {
     try {
-      await objects.cache.used(this.#mount.takeUsed());
+      const used = this.#mount.takeUsed();
+      this.#starts?.opened(used);
+      await objects.cache.used(used);
     } catch (error) {
       this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
     }
@@ -239,7 +261,16 @@ function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist 
   return texts.some((text) => text !== '') ? parseBlacklist(texts.join('\n')) : EMPTY_BLACKLIST;
 }
 
-async function mountOn(options: ClientOptions, repository: Repository): Promise<CvmfsMount> {
+function newStarts({ config, log }: ClientOptions, objects: Objects, noteUsed: () => void): Starts {
+  const { fqrn } = config;
+  return new Starts({ fqrn, objects, connections: FETCH_DEFAULTS.connections, log, noteUsed });
+}
+
+async function mountOn(
+  options: ClientOptions,
+  repository: Repository,
+  starts: Starts | null,
+): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
   const mount: CvmfsMount = await mountRepository(
@@ -258,7 +289,11 @@ async function mountOn(options: ClientOptions, repository: Repository): Promise<
       kernelCacheSeconds: view.kernelCacheSeconds,
       mountOptions: args.mountOptions,
     },
-    (miss) => void provide(repository, miss, log).then((errno) => mount.complete(miss.number, errno)),
+    (miss) => {
+      const work = () => provide(repository, miss, log);
+      const provided = starts ? starts.duringMiss(miss, work) : work();
+      void provided.then((errno) => mount.complete(miss.number, errno));
+    },
     ended,
   );
   return mount;

@@ -121,3 +121,21 @@ test('the value of a mount needs no repository', async (t) => {
   ]);
   assert.deepEqual(source.calls, []);
 });
+
+test('a source that wants to know is told when containers start on its layers, and end', async (t) => {
+  const told: string[] = [];
+  const starts = {
+    begin: (repository: string, holder: string, directories: readonly string[]) =>
+      void told.push(`begin ${repository} ${holder} ${directories.join(' ')}`),
+    end: (repository: string, holder: string) => void told.push(`end ${repository} ${holder}`),
+  };
+  const { supervisor } = await withContainer(t, {}, { ...fakeRepositorySource(), starts });
+  await supervisor.attach(id('thin'), null);
+  const path = await supervisor.attach(id('container'), null);
+  await supervisor.attach(id('container'), null);
+  assert.equal(told.length, 1, path);
+  assert.match(told[0] ?? '', /^begin a\.example\.org layer container \S*bb\S* \S*layers\/bottom$/);
+  await supervisor.detach(id('container'));
+  await supervisor.detach(id('container'));
+  assert.deepEqual(told.slice(1), ['end a.example.org layer container']);
+});

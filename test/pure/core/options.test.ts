@@ -29,6 +29,7 @@ test('every option is understood, in any case of its key', () => {
       'cvmfs.mount.a.example.org=external',
       { cvmfsMounts: new Map([['a.example.org', 'external' as const]]) },
     ],
+    ['cvmfs.prefetch=off', { cvmfsPrefetch: false }],
     ['cvmfsMountMethod=internal', { cvmfsMount: 'internal' }],
     ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
     ['cvmfsMountMethod=whatever', { cvmfsMount: 'external' }],
@@ -53,7 +54,7 @@ test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.layers, cvmfs.mount.REPOSITORY, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.layers, cvmfs.prefetch, cvmfs.mount.REPOSITORY, cvmfsMountMethod',
   });
 });
 
@@ -67,6 +68,7 @@ test('values that make no sense are refused, and the key is named', () => {
   const bad = [
     'overlay2.override_kernel_check=yes',
     'overlay2.override_kernel_check=',
+    'cvmfs.prefetch=no',
     'overlay2.size=big',
     'overlay2.mountopt=index=on',
     'overlay2.mountopt=lowerdir=/etc',
