@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { fromPromise } from 'xstate';
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
+import { keepMasks } from '../src/core/masks.js';
 import type { LayerId, LayerInfo, LayerKind, LayerRecord } from '../src/core/model.js';
 import { checkDepth, planMount, UNPACKING } from '../src/core/mount-plan.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
+import { descriptorRepository } from '../src/core/options.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
-import { leaseLowers, releaseLowers } from './lowers.js';
+import { leaseLowers, releaseLowers, stackOf } from './lowers.js';
 import { beginStart, endStart } from './starts.js';
 import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
@@ -32,7 +34,7 @@ export function layerMachineOn(grounds: Grounds) {
       unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
         unmountLayer(grounds, input.id),
       ),
-      removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => engine.store.remove(input.id)),
+      removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => removeLayer(engine, input.id)),
       reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
         engine.store.reload(input.id),
       ),
@@ -109,12 +111,12 @@ async function mountLayer(
 ): Promise<string> {
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
-  const paths = await leaseLowers(grounds, holderOf(id), lowers, eitherOf(stop, request));
+  const places = await leaseLowers(grounds, holderOf(id), lowers, eitherOf(stop, request));
   try {
-    const plan = mountOf(engine, id, paths, request.label);
+    const plan = mountOf(engine, id, stackOf(places), request.label);
     if (!plan) return known(engine, id).paths.diff;
     await engine.mounter.mount(plan);
-    if (plan.writable) beginStart(engine, holderOf(id), lowers, paths);
+    if (plan.writable) beginStart(engine, holderOf(id), places);
     return plan.target;
   } catch (error) {
     throw await undone(error, () => releaseLowers(grounds, holderOf(id), lowers));
@@ -142,6 +144,13 @@ async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { lowers } = engine.store.links(id);
   if (layer.record.kind === 'container') endStart(engine, holderOf(id), lowers);
   await releaseLowers(grounds, holderOf(id), lowers);
+}
+
+/** With a thin layer go the masks that only it had. */
+async function removeLayer({ store, masks }: Engine, id: LayerId): Promise<void> {
+  const thin = store.get(id)?.record.thin;
+  await store.remove(id);
+  if (thin) await keepMasks(store, masks);
 }
 
 /** Who holds the repositories of a mounted layer. */
@@ -190,7 +199,7 @@ async function applyLayer(
   try {
     if (request.parent === record.parent) await unpack(engine, staging.path, request, 'overlay', signal);
     else await unpackOnMerged(grounds, id, staging, request, signal);
-    const descriptor = await staging.descriptor(engine.config.options.cvmfsRepository);
+    const descriptor = await staging.descriptor(descriptorRepository(engine.config.options));
     const size = await engine.archive.size(staging.path, { signal });
     const thin = descriptor && { thin: descriptor.layers };
     await staging.commit({ ...record, state: 'applied', size, ...thin });
@@ -224,7 +233,7 @@ async function unpackOnMerged(
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
   const holder = `archive over layer ${id}`;
-  const plan = mountOf(engine, id, await leaseLowers(grounds, holder, lowers, { signal }), null);
+  const plan = mountOf(engine, id, stackOf(await leaseLowers(grounds, holder, lowers, { signal })), null);
   try {
     await unpackOver(engine, id, staging, plan, request, signal);
   } finally {

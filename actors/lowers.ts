@@ -2,7 +2,7 @@
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../src/core/model.js';
-import type { Engine } from '../src/core/ports.js';
+import type { Engine, Mask } from '../src/core/ports.js';
 import type { RepositoryMount } from '../src/core/repository.js';
 import type { Cancel } from '../src/core/service.js';
 import { pathsOf } from '../src/core/thin-descriptor.js';
@@ -20,15 +20,29 @@ export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
   return [...new Set(names)];
 }
 
-/** Absolute paths, which stand until `holder` releases the repositories of these lowers. After a failure it holds none. */
+/** Where a lower is, until its repository is released. */
+export interface Place {
+  readonly lower: LowerLayer;
+  /** Absolute. */
+  readonly path: string;
+  /** Null where its whiteouts are as overlayfs knows them. */
+  readonly mask: Mask | null;
+}
+
+/** What has to be stacked for them, uppermost first, as they are. */
+export function stackOf(places: readonly Place[]): string[] {
+  return places.flatMap(({ path, mask }) => (mask ? [mask.above, path, mask.below] : [path]));
+}
+
+/** Their places, which stand until `holder` releases the repositories of these lowers. After a failure it holds none. */
 export async function leaseLowers(
   grounds: Grounds,
   holder: string,
   lowers: readonly LowerLayer[],
   cancel: Cancel,
-): Promise<string[]> {
+): Promise<Place[]> {
   const names = repositoriesOf(lowers);
-  if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string');
+  if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
   try {
     return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
@@ -49,20 +63,36 @@ async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
   lower: LowerLayer,
-): Promise<string> {
-  if (typeof lower === 'string') return lower;
+): Promise<Place> {
+  if (typeof lower === 'string') return ownPlace(lower);
   const { engine, repositories } = grounds;
   const { repository } = lower;
   const mount = mounts.get(repository);
   if (!mount) throw new Error(`${repository} was not leased`);
   const paths = pathsOf(lower);
   const found = await engine.mounter.locate(mount.path, paths);
-  if (found !== null) return found;
+  if (found !== null) return masked(engine, mount, lower, found);
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
   const afterwards = await engine.mounter.locate(newest.path, paths);
-  if (afterwards !== null) return afterwards;
+  if (afterwards !== null) return masked(engine, newest, lower, afterwards);
   throw notPublished(newest, lower, paths);
+}
+
+function ownPlace(path: string): Place {
+  return { lower: path, path, mask: null };
+}
+
+/** With what makes whiteouts of its files `.wh.NAME`, where the mount does not. */
+async function masked(
+  { masks }: Engine,
+  mount: RepositoryMount,
+  lower: ThinLayer,
+  path: string,
+): Promise<Place> {
+  const inside = path.slice(mount.path.length + 1);
+  const isShown = mount.whiteouts.some((directory) => inside.startsWith(`${directory}/`));
+  return { lower, path, mask: isShown ? null : await masks.of(lower.repository, inside, path) };
 }
 
 function notPublished(

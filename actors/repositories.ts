@@ -60,6 +60,20 @@ export class Repositories {
     this.#start(repository, holders);
   }
 
+  /** Found mounted, and no mounted layer stands on it: a daemon that was killed could not unmount it. */
+  drop(repository: string): void {
+    this.#start(repository, null);
+  }
+
+  /** Unmounts at once what nobody holds. Rejects with the first failure, when all have ended. */
+  async retire(): Promise<void> {
+    const asked = [...this.#entries.values()].map(({ mailbox }) =>
+      mailbox.ask({ type: 'repository.retire' }),
+    );
+    const failure = (await Promise.allSettled(asked)).find((result) => result.status === 'rejected');
+    if (failure) throw failure.reason;
+  }
+
   /** Mounts them all, or holds none of them. */
   async lease(
     holder: string,
@@ -124,7 +138,7 @@ export class Repositories {
     return this.#entries.get(repository) ?? this.#start(repository, []);
   }
 
-  #start(repository: string, holders: readonly string[]): Entry {
+  #start(repository: string, holders: readonly string[] | null): Entry {
     const { graceMs, feed, died } = this.#options;
     const actor = createActor(this.#machine, { id: repository, input: { repository, holders, graceMs } });
     const mailbox = new Mailbox<RepositoryRequest, RepositoryMount | undefined>(

@@ -26,6 +26,10 @@ export interface RepositoryContext {
   readonly failures: number;
   /** Requests that wait for the refresh under way. */
   readonly refreshing: readonly number[];
+  /** Requests that wait for the unmount under way. */
+  readonly retiring: readonly number[];
+  /** It was found mounted, and nobody holds it. */
+  readonly left: boolean;
   readonly graceMs: number;
 }
 
@@ -45,7 +49,12 @@ const setupRepository = setup({
     context: RepositoryContext;
     events: RepositoryEvent;
     emitted: RepositoryReply;
-    input: { readonly repository: string; readonly holders: readonly string[]; readonly graceMs: number };
+    input: {
+      readonly repository: string;
+      /** Null: it was found mounted, and nobody needs it. */
+      readonly holders: readonly string[] | null;
+      readonly graceMs: number;
+    };
   },
   actors: {
     resolveRepository: work<void>(),
@@ -78,6 +87,7 @@ const setupRepository = setup({
         mount,
         cause: null,
         failures: 0,
+        left: false,
         waiting: [],
         holders: new Set([...context.holders, ...context.waiting.map(({ holder }) => holder)]),
       });
@@ -85,11 +95,23 @@ const setupRepository = setup({
     }),
     fail: enqueueActions(({ context, enqueue }, { error }: { error: unknown }) => {
       const cause = asThinlayerError(error, { op: 'mount' });
-      enqueue.assign({ mount: null, cause, failures: context.failures + 1, waiting: [] });
-      for (const { request } of context.waiting) enqueue.emit(failed(request, cause));
+      const failures = context.failures + 1;
+      enqueue.assign({ mount: null, cause, failures, left: false, waiting: [], retiring: [] });
+      const asked = [...context.waiting.map(({ request }) => request), ...context.retiring];
+      for (const request of asked) enqueue.emit(failed(request, cause));
     }),
     lose: assign(({ event }) => (event.type === 'mount.lost' ? { mount: null, cause: event.reason } : {})),
-    nowUnmounted: assign({ mount: null }),
+    nowUnmounted: enqueueActions(({ context, enqueue }) => {
+      enqueue.assign({ mount: null, left: false, retiring: [] });
+      for (const request of context.retiring) enqueue.emit(done(request, undefined));
+    }),
+    awaitUnmount: assign(({ context, event }) =>
+      event.type === 'repository.retire' ? { retiring: [...context.retiring, event.request] } : {},
+    ),
+    /** There is nothing to unmount, or somebody needs it. */
+    stay: enqueueActions(({ event, enqueue }) => {
+      if (event.type === 'repository.retire') enqueue.emit(done(event.request, undefined));
+    }),
     awaitRefresh: assign(({ context, event }) =>
       event.type === 'repository.refresh' ? { refreshing: [...context.refreshing, event.request] } : {},
     ),
@@ -108,6 +130,7 @@ const setupRepository = setup({
   guards: {
     isWanted: ({ context }) => context.waiting.length > 0,
     isHeld: ({ context }) => context.holders.size > 0,
+    isLeft: ({ context }) => context.left,
   },
   delays: {
     grace: ({ context }) => context.graceMs,
@@ -161,6 +184,8 @@ export const repositoryMachine = setupRepository.createMachine({
   context: ({ input }) => ({
     repository: input.repository,
     holders: new Set(input.holders),
+    left: input.holders === null,
+    retiring: [],
     waiting: [],
     mount: null,
     cause: null,
@@ -174,10 +199,17 @@ export const repositoryMachine = setupRepository.createMachine({
     'repository.lease': { actions: 'wait' },
     'repository.release': { actions: 'drop' },
     'repository.refresh': { actions: 'refuse' },
+    'repository.retire': { actions: 'stay' },
   },
   states: {
     /** Layers that were found mounted hold it already: their containers read from it. */
-    settling: { always: [{ guard: 'isHeld', target: 'creating' }, { target: 'absent' }] },
+    settling: {
+      always: [
+        { guard: 'isHeld', target: 'creating' },
+        { guard: 'isLeft', target: 'creating' },
+        { target: 'absent' },
+      ],
+    },
     absent: { on: UNMOUNTED },
     creating: {
       invoke: {
@@ -191,6 +223,7 @@ export const repositoryMachine = setupRepository.createMachine({
       always: [
         { guard: 'isWanted', target: 'mounting' },
         { guard: 'isHeld', target: 'mounting' },
+        { guard: 'isLeft', target: 'unmounting' },
       ],
       on: UNMOUNTED,
     },
@@ -219,7 +252,10 @@ export const repositoryMachine = setupRepository.createMachine({
       states: {
         choosing: { always: [{ guard: 'isHeld', target: 'held' }, { target: 'idle' }] },
         held: {},
-        idle: { after: { grace: '#repository.unmounting' } },
+        idle: {
+          on: { 'repository.retire': { target: '#repository.unmounting', actions: 'awaitUnmount' } },
+          after: { grace: '#repository.unmounting' },
+        },
       },
     },
     refreshing: {
@@ -242,6 +278,7 @@ export const repositoryMachine = setupRepository.createMachine({
       },
     },
     unmounting: {
+      on: { 'repository.retire': { actions: 'awaitUnmount' } },
       invoke: {
         src: 'unmountRepository',
         input: workOf,

@@ -12,7 +12,7 @@ import { Calls } from './calls.js';
 import { Holds } from './holds.js';
 import { holderOf, known } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
-import { leaseLowers, releaseLowers, repositoriesOf } from './lowers.js';
+import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
@@ -117,10 +117,11 @@ export class Session {
     );
   }
 
-  /** Unmounts what a failed detach left; a layer with uses is somebody's, whatever dockerd says at its end. */
+  /** Unmounts what a failed detach left, and repositories in use by nobody; a layer with uses is somebody's, whatever dockerd says at its end. */
   async cleanup(): Promise<void> {
     const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
     for (const { id } of unused) await this.detach(id);
+    await this.repositories.retire();
   }
 
   /**
@@ -143,12 +144,14 @@ export class Session {
       }
     }
     for (const [repository, layers] of holders) this.repositories.adopt(repository, layers);
+    const left = this.engine.mountedRepositories.filter((repository) => !holders.has(repository));
+    for (const repository of left) this.repositories.drop(repository);
   }
 
   async #onLowers<T>(id: LayerId, cancel: Cancel, read: (lowers: string[]) => Promise<T>): Promise<T> {
     const { lowers } = known(this.engine, id);
     const holder = `comparison ${++this.#comparisons}`;
-    const paths = await leaseLowers(this.#grounds, holder, lowers, cancel);
+    const paths = stackOf(await leaseLowers(this.#grounds, holder, lowers, cancel));
     try {
       return await read(paths);
     } finally {

@@ -3,23 +3,17 @@
 import type { LowerLayer } from '../src/core/model.js';
 import type { Engine } from '../src/core/ports.js';
 import { repositoriesOf } from './lowers.js';
+import type { Place } from './lowers.js';
 
-/** `paths`: where the lowers were found, in their order. */
-export function beginStart(
-  engine: Engine,
-  holder: string,
-  lowers: readonly LowerLayer[],
-  paths: readonly string[],
-): void {
+export function beginStart(engine: Engine, holder: string, places: readonly Place[]): void {
   const { starts } = engine.repositories;
   if (!starts) return;
-  for (const repository of repositoriesOf(lowers)) {
-    const isIn = (lower: LowerLayer | undefined) =>
-      typeof lower === 'object' && lower.repository === repository;
+  for (const repository of repositoriesOf(places.map(({ lower }) => lower))) {
+    const inside = places.filter(({ lower }) => typeof lower === 'object' && lower.repository === repository);
     starts.begin(
       repository,
       holder,
-      paths.filter((_, index) => isIn(lowers[index])),
+      inside.map(({ path }) => path),
     );
   }
 }

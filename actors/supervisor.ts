@@ -6,6 +6,7 @@ import type { ActorRefFrom } from 'xstate';
 import { ThinlayerError } from '../src/core/errors.js';
 import type { Change, CreateOptions, LayerId, LayerInfo, LayerKind } from '../src/core/model.js';
 import type { OverlayMount } from '../src/core/mount-plan.js';
+import { descriptorRepository } from '../src/core/options.js';
 import type { Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
 import { publicPathOf } from '../src/core/thin-descriptor.js';
@@ -23,6 +24,8 @@ export interface SupervisorOptions {
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
   readonly repositoryDied: (repository: string, cause: unknown) => void;
+  /** Told of a repository that nobody uses and that could not be unmounted at the end. */
+  readonly repositoryLeft: (cause: unknown) => void;
   readonly version: string;
 }
 
@@ -147,6 +150,9 @@ export class Supervisor implements LayerService {
       ['Mount API', facts.mountApi],
       ['Project Quota', facts.projectQuota ? 'available' : 'not available'],
       ['Sync', config.options.sync],
+      ['CVMFS Mount', engine.repositories.name],
+      ['CVMFS Repository', descriptorRepository(config.options)],
+      ['CVMFS Layers', config.options.cvmfsLayers ?? 'none'],
       ['Layers', String([...store.list()].length)],
       ['Layers Mounted', String(registry.mountedLayers().length)],
       ['Layers Failed', String(store.broken().size)],
@@ -194,6 +200,7 @@ export class Supervisor implements LayerService {
     const session = this.#session;
     if (!session) return;
     await session.calls.finished();
+    await session.repositories.retire().catch(this.#options.repositoryLeft);
     session.registry.stop();
     session.repositories.stop();
     this.#session = null;

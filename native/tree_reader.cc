@@ -1,4 +1,4 @@
-// `new TreeWalk(root, only)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
+// `new TreeWalk(root, only, namesOnly)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
 #include <algorithm>
 #include <memory>
 
@@ -56,12 +56,15 @@ class TreeWalkObject : public Napi::ObjectWrap<TreeWalkObject> {
       auto paths = info[1].As<Napi::Buffer<char>>();
       only = SplitPaths(paths.Data(), paths.Length());
     }
-    walk_ = std::make_shared<TreeWalk>(info[0].As<Napi::String>().Utf8Value(), std::move(only));
+    const bool names_only = info[2].ToBoolean();
+    // Whose contents are not wanted may lie on a network: it must not hold up those that wait for disks.
+    lane_ = names_only ? Lane::kMount : Lane::kFile;
+    walk_ = std::make_shared<TreeWalk>(info[0].As<Napi::String>().Utf8Value(), std::move(only), names_only);
   }
 
   // One call at a time: the next one only after the promise of the last is settled.
   Napi::Value Next(const Napi::CallbackInfo& info) {
-    return Submit(info.Env(), Lane::kFile, std::make_unique<FillJob>(walk_, info[0].As<Napi::Buffer<uint8_t>>()));
+    return Submit(info.Env(), lane_, std::make_unique<FillJob>(walk_, info[0].As<Napi::Buffer<uint8_t>>()));
   }
 
   // Gives the descriptors back, after a call that is under way.
@@ -69,6 +72,7 @@ class TreeWalkObject : public Napi::ObjectWrap<TreeWalkObject> {
 
  private:
   std::shared_ptr<TreeWalk> walk_;
+  Lane lane_;
 };
 
 }  // namespace

@@ -54,8 +54,8 @@ bool ReadLink(int directory, const std::string& name, const std::string& path, s
 
 }  // namespace
 
-TreeWalk::TreeWalk(std::string root, std::optional<std::unordered_set<std::string>> only)
-    : root_(std::move(root)), only_(std::move(only)) {}
+TreeWalk::TreeWalk(std::string root, std::optional<std::unordered_set<std::string>> only, bool names_only)
+    : root_(std::move(root)), only_(std::move(only)), names_only_(names_only) {}
 
 size_t TreeWalk::Fill(uint8_t* data, size_t capacity) {
   data_ = data;
@@ -91,7 +91,7 @@ void TreeWalk::Visit(int directory, const Name& name) {
   Emit(entry);
   if (S_ISDIR(entry.stat.st_mode)) {
     Enter(std::move(entry.fd));
-  } else if (S_ISREG(entry.stat.st_mode) && !entry.is_hard_link) {
+  } else if (S_ISREG(entry.stat.st_mode) && !entry.is_hard_link && !names_only_) {
     left_ = entry.stat.st_size;
     padding_ = PaddingOf(left_);
     file_ = std::move(entry.fd);
@@ -105,7 +105,7 @@ void TreeWalk::Visit(int directory, const Name& name) {
 bool TreeWalk::Inspect(int directory, const Name& name, Entry& entry) {
   unsigned char type = name.type;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    if (type == DT_REG) entry.fd = OpenFile(directory, name.text, path_);
+    if (type == DT_REG && !names_only_) entry.fd = OpenFile(directory, name.text, path_);
     if (type == DT_DIR) entry.fd = OpenDirectory(directory, name.text, path_);
     if (entry.fd) {
       if (fstat(entry.fd.get(), &entry.stat) < 0) Fail("fstat", path_);
@@ -114,7 +114,7 @@ bool TreeWalk::Inspect(int directory, const Name& name, Entry& entry) {
     if (!Stat(directory, name.text, path_, &entry.stat)) return false;
     type = TypeOf(entry.stat);
     if (type == DT_LNK) return ReadLink(directory, name.text, path_, entry.link);
-    if (type != DT_REG && type != DT_DIR) return true;
+    if (type != DT_DIR && (type != DT_REG || names_only_)) return true;
   }
   return false;
 }
@@ -132,7 +132,7 @@ void TreeWalk::FindFirstName(Entry& entry) {
 
 void TreeWalk::Emit(const Entry& entry) {
   const struct stat& s = entry.stat;
-  const bool has_content = S_ISREG(s.st_mode) && !entry.is_hard_link;
+  const bool has_content = S_ISREG(s.st_mode) && !entry.is_hard_link && !names_only_;
   const size_t slot = SlotOf(s, entry.xattrs);
   const std::string xattrs = Pack(entry.xattrs);
   const size_t text = path_.size() + entry.link.size() + xattrs.size();

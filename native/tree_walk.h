@@ -19,8 +19,9 @@ namespace thinlayer {
 
 class TreeWalk {
  public:
-  // With `only`, entries whose path (relative to `root`) is not in it are left out, with all that is below them.
-  TreeWalk(std::string root, std::optional<std::unordered_set<std::string>> only);
+  // With `only`, entries whose path (relative to `root`) is not in it are left out, with all that is below them. With
+  // `names_only` no file is opened, and none has content.
+  TreeWalk(std::string root, std::optional<std::unordered_set<std::string>> only, bool names_only);
 
   // Continues, until `capacity` bytes of `data` are nearly filled or the tree ends. The last file may go on in the
   // next batch, whose data then begins with the rest of its content. Answers the bytes used.
@@ -56,6 +57,7 @@ class TreeWalk {
 
   const std::string root_;
   const std::optional<std::unordered_set<std::string>> only_;
+  const bool names_only_;
   std::vector<Frame> stack_;
   std::string path_;
   std::map<std::pair<dev_t, ino_t>, std::string> first_names_;

@@ -3,9 +3,12 @@
 import type { Logger } from 'pino';
 
 import { createArchive } from './archive/archive.js';
+import { deriveMask } from './archive/derive-mask.js';
+import { asThinlayerError } from './core/errors.js';
+import { keepMasks } from './core/masks.js';
 import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
-import type { Engine, Quota } from './core/ports.js';
+import type { Engine, Masks, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
@@ -13,7 +16,7 @@ import { createDisk } from './host/disk.js';
 import { makeHome } from './host/home.js';
 import { lockHome } from './host/lock.js';
 import { createMounter } from './host/mounter.js';
-import { listHomeMounts } from './host/mountinfo.js';
+import { readHomeMounts } from './host/mountinfo.js';
 import { probeHome } from './host/probe.js';
 import type { HomeProbe } from './host/probe.js';
 import { createQuota, quotaUnsupported } from './host/quota.js';
@@ -22,6 +25,7 @@ import type { TreeReaderFunctions } from './host/tree-reader.js';
 import { nativeTreeWriters } from './host/tree-writer.js';
 import type { TreeWriterAddon } from './host/tree-writer.js';
 import { repositorySource } from './repositories.js';
+import { createMasks } from './store/masks.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
 
@@ -32,7 +36,7 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
   const addon = loadAddon<Addon>();
   const quota = new LateQuota();
   await makeHome(config.home);
-  const mounts = await listHomeMounts(config.home);
+  const { layers: mounts, repositories: mountedRepositories } = await readHomeMounts(config.home);
   const mounted = new Set(mounts.filter((m) => m.kind === 'merged').map(({ id }) => id as LayerId));
   const store = await openStore({
     home: config.home,
@@ -54,7 +58,7 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
     }
     quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
     const left = mounts.filter((m) => m.kind !== 'merged').map(({ target }) => target);
-    return await assemble({ config, addon, store, probe, mounted, left, log });
+    return await assemble({ config, addon, store, probe, mounted, mountedRepositories, left, log });
   } catch (error) {
     await store.close();
     throw error;
@@ -67,12 +71,22 @@ interface Parts {
   readonly store: OpenedStore;
   readonly probe: HomeProbe;
   readonly mounted: ReadonlySet<LayerId>;
+  readonly mountedRepositories: readonly string[];
   /** Targets of mounts that a killed daemon made for itself. */
   readonly left: readonly string[];
   readonly log: Logger;
 }
 
-async function assemble({ config, addon, store, probe, mounted, left, log }: Parts): Promise<Engine> {
+async function assemble({
+  config,
+  addon,
+  store,
+  probe,
+  mounted,
+  mountedRepositories,
+  left,
+  log,
+}: Parts): Promise<Engine> {
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
@@ -86,7 +100,15 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
   for (const target of left) await mounter.unmount(target);
   const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
-  const archive = createArchive(createTreeReader(addon), nativeTreeWriters(addon), overlayPrefix);
+  const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];
+  const archive = createArchive(reader, writers, overlayPrefix);
+  const { sync } = config.options;
+  const masks = createMasks({
+    home: config.home,
+    derive: (tree, mask) => deriveMask(reader, writers, overlayPrefix, tree, mask),
+    throwAway: (path, name) => store.throwAway(path, name),
+    syncfs: sync === 'off' ? () => Promise.resolve() : (path) => addon.syncfs(path),
+  });
   log.info(
     {
       home: config.home,
@@ -96,8 +118,28 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
     },
     `${config.home} is open`,
   );
+  await dropMasks(store, masks, log);
   const repositories = repositorySource(config, mounter, log);
-  return { config, facts: probe, store, mounter, archive, repositories, mounted: inUse };
+  return {
+    config,
+    facts: probe,
+    store,
+    mounter,
+    archive,
+    repositories,
+    masks,
+    mounted: inUse,
+    mountedRepositories,
+  };
+}
+
+/** Masks that stay too long only take room. */
+async function dropMasks(store: OpenedStore, masks: Masks, log: Logger): Promise<void> {
+  try {
+    await keepMasks(store, masks);
+  } catch (error) {
+    log.warn({ err: error }, `masks of layers that are gone stay: ${asThinlayerError(error).message}`);
+  }
 }
 
 /** The store sets quotas, but what this file system can is known only after the store has taken the lock. */

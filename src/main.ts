@@ -28,6 +28,7 @@ async function serve(args: DaemonArguments): Promise<void> {
     died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
     repositoryDied: (repository, cause) =>
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
+    repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
     version: VERSION,
   });
   const init = (request: InitRequest) => openHome(supervisor, args, request);

@@ -1,45 +1,65 @@
-/** The source of CVMFS repositories that the options choose: a part of the composition root (see main.ts). */
+/** The sources of CVMFS repositories that the options choose: a part of the composition root (see main.ts). */
 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Logger } from 'pino';
 
-import { ThinlayerError } from './core/errors.js';
+import type { CvmfsMount } from './core/options.js';
 import type { Mounter } from './core/ports.js';
 import type { RepositorySource } from './core/repository.js';
 import type { HomeConfig } from './core/service.js';
+import { chosenSource } from './cvmfs/chosen-source.js';
+import { findProgram } from './cvmfs/cvmfs2-command.js';
+import { cvmfs2Source } from './cvmfs/cvmfs2-source.js';
 import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 
 const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
 
-export function repositorySource(
-  { home, options }: HomeConfig,
+/** One instance of each kind that is asked for. */
+export function repositorySource(config: HomeConfig, mounter: Mounter, log: Logger): RepositorySource {
+  const { cvmfsMount, cvmfsMounts } = config.options;
+  const program = findProgram('cvmfs2');
+  const made = new Map<CvmfsMount, RepositorySource>();
+  const sourceOf = (mount: CvmfsMount): RepositorySource => {
+    const kind = mount === 'internal' ? (program === null ? 'embedded' : 'cvmfs2') : mount;
+    const source = made.get(kind) ?? makeSource(kind, config, mounter, log, program);
+    made.set(kind, source);
+    return source;
+  };
+  const others = new Map([...cvmfsMounts].map(([repository, mount]) => [repository, sourceOf(mount)]));
+  return chosenSource(sourceOf(cvmfsMount), others);
+}
+
+function makeSource(
+  kind: Exclude<CvmfsMount, 'internal'>,
+  { home, options, idMaps }: HomeConfig,
   mounter: Mounter,
   log: Logger,
+  program: string | null,
 ): RepositorySource {
-  switch (options.cvmfsMount) {
+  const places = {
+    directory: join(home, 'cvmfs'),
+    configDirectory: options.cvmfsConfigDirectory,
+    logDirectory: join(home, 'cvmfs'),
+    idMaps,
+    unmount: (mountpoint: string) => mounter.unmount(mountpoint),
+  };
+  switch (kind) {
     case 'external':
       return externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
     case 'embedded':
       return embeddedSource({
-        directory: join(home, 'cvmfs'),
-        configDirectory: options.cvmfsConfigDirectory,
+        ...places,
         runDirectory: '/run/thinlayer/cvmfs',
-        logDirectory: join(home, 'cvmfs'),
         command: [process.execPath, CLIENT],
-        unmount: (mountpoint) => mounter.unmount(mountpoint),
         ...(options.cvmfsPrefetch && {
           prefetchFailed: ({ message }) =>
             log.warn(`what an image reads at its start is not remembered: ${message}`),
         }),
       });
     case 'cvmfs2':
-      throw new ThinlayerError(
-        'unimplemented',
-        'cvmfs.mount=cvmfs2 is not there yet; use embedded, or mount the repositories by cvmfs2 under /cvmfs and use external',
-        { op: 'options' },
-      );
+      return cvmfs2Source({ ...places, program, runDirectory: '/run/thinlayer/cvmfs2' });
   }
 }

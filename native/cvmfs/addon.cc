@@ -80,7 +80,7 @@ std::optional<uint32_t> MaybeId(const Napi::Value& value) {
   return value.As<Napi::Number>().Uint32Value();
 }
 
-// {all, others: number or null, map: [from, to, from, to, ...]}
+// {all, others: number or null, map: [from, to, from, to, ...], ranges: [inside, outside, size, ...]}
 IdMap ParseIds(const Napi::Value& value) {
   Napi::Object object = value.As<Napi::Object>();
   IdMap ids;
@@ -88,6 +88,10 @@ IdMap ParseIds(const Napi::Value& value) {
   ids.others = MaybeId(object.Get("others"));
   Napi::Array pairs = object.Get("map").As<Napi::Array>();
   for (uint32_t i = 0; i + 1 < pairs.Length(); i += 2) ids.map[*MaybeId(pairs.Get(i))] = *MaybeId(pairs.Get(i + 1));
+  Napi::Array ranges = object.Get("ranges").As<Napi::Array>();
+  for (uint32_t i = 0; i + 2 < ranges.Length(); i += 3) {
+    ids.ranges.push_back({*MaybeId(ranges.Get(i)), *MaybeId(ranges.Get(i + 1)), *MaybeId(ranges.Get(i + 2))});
+  }
   return ids;
 }
 

@@ -7,10 +7,22 @@
 
 namespace thinlayer::cvmfs {
 
-uint32_t IdMap::operator()(uint32_t id) const {
+// What the kernel shows of an id that a user name space does not have.
+constexpr uint32_t kUnmappedId = 65534;
+
+uint32_t IdMap::Mapped(uint32_t id) const {
   if (all) return *all;
   auto mapped = map.find(id);
   return mapped != map.end() ? mapped->second : others.value_or(id);
+}
+
+uint32_t IdMap::operator()(uint32_t id) const {
+  const uint32_t inside = Mapped(id);
+  if (ranges.empty()) return inside;
+  for (const IdRange& range : ranges) {
+    if (inside >= range.inside && inside - range.inside < range.size) return range.outside + (inside - range.inside);
+  }
+  return kUnmappedId;
 }
 
 Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)

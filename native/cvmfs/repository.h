@@ -23,12 +23,21 @@
 
 namespace thinlayer::cvmfs {
 
+// Ids of a user name space, as the host has them.
+struct IdRange {
+  uint32_t inside, outside, size;
+};
+
 // How user or group ids of catalogs are shown.
 struct IdMap {
   std::optional<uint32_t> all;  // every entry has this one
   std::unordered_map<uint32_t, uint32_t> map;
   std::optional<uint32_t> others;  // of ids that are not in `map`
+  std::vector<IdRange> ranges;     // what becomes of all these; none: nothing
   uint32_t operator()(uint32_t id) const;
+
+ private:
+  uint32_t Mapped(uint32_t id) const;
 };
 
 struct RepositoryOptions {

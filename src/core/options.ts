@@ -7,8 +7,13 @@ import { isRepositoryName } from './repository-name.js';
 /** How much of an acknowledged change survives a power cut (ARCHITECTURE.md, "On disk"). */
 export type SyncMode = 'records' | 'data' | 'off';
 
-/** `embedded`: our own client. `cvmfs2`: CERN's client. `external`: the host has them under /cvmfs. */
-export type CvmfsMount = 'embedded' | 'cvmfs2' | 'external';
+/**
+ * `embedded`: our own client. `cvmfs2`: CERN's client. `external`: the host has them under /cvmfs. `internal`: CERN's client if
+ * it is installed, else ours (the old plugin mounted with it, and its hosts have it).
+ */
+export type CvmfsMount = (typeof CVMFS_MOUNTS)[number] | 'internal';
+
+const CVMFS_MOUNTS = ['embedded', 'cvmfs2', 'external'] as const;
 
 export interface DriverOptions {
   /** Go on although a probe of the kernel's overlayfs failed. */
@@ -21,10 +26,14 @@ export interface DriverOptions {
   readonly sync: SyncMode;
   /** Who mounts CVMFS repositories. */
   readonly cvmfsMount: CvmfsMount;
+  /** Who mounts these, in place of that. */
+  readonly cvmfsMounts: ReadonlyMap<string, CvmfsMount>;
   /** In place of /etc/cvmfs. */
   readonly cvmfsConfigDirectory: string;
-  /** Where the layers of a descriptor are that names no repository. */
-  readonly cvmfsRepository: string;
+  /** Where the layers of a descriptor are that names no repository; null: see `descriptorRepository`. */
+  readonly cvmfsRepository: string | null;
+  /** Where layers of ordinary images are published too; null for nowhere. Docker has to unpack them all the same. */
+  readonly cvmfsLayers: string | null;
   /** Fetch ahead what an image read at its start before. */
   readonly cvmfsPrefetch: boolean;
 }
@@ -36,10 +45,20 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   maxLowers: 128,
   sync: 'records',
   cvmfsMount: 'embedded',
+  cvmfsMounts: new Map(),
   cvmfsConfigDirectory: '/etc/cvmfs',
-  cvmfsRepository: 'unpacked.cern.ch',
+  cvmfsRepository: null,
+  cvmfsLayers: null,
   cvmfsPrefetch: true,
 };
+
+/** The largest public collection of unpacked images. */
+const PUBLIC_REPOSITORY = 'unpacked.cern.ch';
+
+/** Where a layer is looked up by its digest alone. */
+export function descriptorRepository({ cvmfsRepository, cvmfsLayers }: DriverOptions): string {
+  return cvmfsRepository ?? cvmfsLayers ?? PUBLIC_REPOSITORY;
+}
 
 /** The kernel's own limit, OVL_MAX_STACK. */
 const KERNEL_MAX_LOWERS = 500;
@@ -61,7 +80,7 @@ const MOUNT_OPTIONS = new Set([
 ]);
 
 /** Values of the old plugin's `cvmfsMountMethod`; any other meant that the host mounts. */
-const LEGACY_MOUNTS: Readonly<Record<string, CvmfsMount>> = { internal: 'embedded' };
+const LEGACY_MOUNTS: Readonly<Record<string, CvmfsMount>> = { internal: 'internal' };
 
 type Parser = (value: string, key: string) => Partial<DriverOptions>;
 
@@ -74,6 +93,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'cvmfs.mount': (v, k) => ({ cvmfsMount: parseMount(v, k) }),
   'cvmfs.config_dir': (v, k) => ({ cvmfsConfigDirectory: parseDirectory(v, k) }),
   'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
+  'cvmfs.layers': (v, k) => ({ cvmfsLayers: parseRepository(v, k) }),
   'cvmfs.prefetch': (v, k) => ({ cvmfsPrefetch: parseSwitch(v, k) }),
   cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
@@ -81,22 +101,33 @@ const PARSERS: Readonly<Record<string, Parser>> = {
 /** The last of a repeated key wins, as with Docker's own driver. Keys match in any case. Throws `invalid_argument`. */
 export function parseOptions(texts: readonly string[]): DriverOptions {
   return texts.reduce<DriverOptions>(
-    (options, text) => ({ ...options, ...parseOption(text) }),
+    (options, text) => ({ ...options, ...parseOption(text, options) }),
     DEFAULT_OPTIONS,
   );
 }
 
-function parseOption(text: string): Partial<DriverOptions> {
+/** `cvmfs.mount.REPOSITORY`, in any case as the other keys. */
+const MOUNT_OF_ONE = /^cvmfs\.mount\.(.+)$/i;
+
+function parseOption(text: string, { cvmfsMounts }: DriverOptions): Partial<DriverOptions> {
   const at = text.indexOf('=');
   if (at < 1) throw invalid(`storage option ${JSON.stringify(text)} is not of the form key=value`);
   const key = text.slice(0, at).trim();
+  const value = text.slice(at + 1).trim();
+  const repository = MOUNT_OF_ONE.exec(key)?.[1];
+  if (repository !== undefined) {
+    return {
+      cvmfsMounts: new Map([...cvmfsMounts, [parseRepository(repository, key), parseMount(value, key)]]),
+    };
+  }
   const parser = Object.hasOwn(PARSERS, key.toLowerCase()) ? PARSERS[key.toLowerCase()] : undefined;
   if (!parser) throw invalid(`unknown storage option ${JSON.stringify(key)}; known are ${knownOptions()}`);
-  return parser(text.slice(at + 1).trim(), key);
+  return parser(value, key);
 }
 
 function knownOptions(): string {
-  return [...Object.keys(PARSERS).filter((k) => k !== 'cvmfsmountmethod'), 'cvmfsMountMethod'].join(', ');
+  const keys = Object.keys(PARSERS).filter((k) => k !== 'cvmfsmountmethod');
+  return [...keys, 'cvmfs.mount.REPOSITORY', 'cvmfsMountMethod'].join(', ');
 }
 
 /** The spellings of Go's strconv.ParseBool, which Docker's driver uses. */
@@ -130,8 +161,9 @@ function parseSync(value: string, key: string): SyncMode {
 }
 
 function parseMount(value: string, key: string): CvmfsMount {
-  if (value === 'embedded' || value === 'cvmfs2' || value === 'external') return value;
-  throw invalid(`${key}: ${JSON.stringify(value)} is none of embedded, cvmfs2, external`);
+  const mount = CVMFS_MOUNTS.find((known) => known === value);
+  if (mount !== undefined) return mount;
+  throw invalid(`${key}: ${JSON.stringify(value)} is none of ${CVMFS_MOUNTS.join(', ')}`);
 }
 
 function parseSwitch(value: string, key: string): boolean {

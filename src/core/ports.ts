@@ -3,7 +3,7 @@
  * Every method rejects with a ThinlayerError; none blocks the event loop.
  */
 
-import type { Change, IdMaps, LayerId, LayerInfo, LayerRecord, LowerLayer } from './model.js';
+import type { Change, IdMaps, LayerId, LayerInfo, LayerRecord, LowerLayer, ThinLayer } from './model.js';
 import type { OverlayMount } from './mount-plan.js';
 import type { RepositorySource } from './repository.js';
 import type { ByteStream, Cancel, HomeConfig } from './service.js';
@@ -19,6 +19,22 @@ export interface Mounter {
   locate(root: string, paths: readonly string[]): Promise<string | null>;
   /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
   unmount(target: string): Promise<void>;
+}
+
+/** Directories of ours to stack with a layer whose whiteouts are files: `above` hides their names, `below` deletes. */
+export interface Mask {
+  readonly above: string;
+  readonly below: string;
+}
+
+export interface Masks {
+  /**
+   * For the layer of a repository that stands in `tree`; null if it has no whiteouts. Derived once for each layer: what is published
+   * under a name does not change.
+   */
+  of(repository: string, path: string, tree: string): Promise<Mask | null>;
+  /** Begins to delete those of all other layers. */
+  keep(layers: readonly ThinLayer[]): Promise<void>;
 }
 
 /** The layers of one home: their records, held in memory, and their directories. */
@@ -111,6 +127,9 @@ export interface Engine {
   readonly mounter: Mounter;
   readonly archive: Archive;
   readonly repositories: RepositorySource;
+  readonly masks: Masks;
   /** Layers that the kernel had mounted when the home was opened. */
   readonly mounted: ReadonlySet<LayerId>;
+  /** Repositories that a daemon of before had mounted below the home. */
+  readonly mountedRepositories: readonly string[];
 }

@@ -9,6 +9,8 @@ export interface RepositoryMount {
   readonly path: string;
   /** Null where the source cannot tell. */
   readonly revision: number | null;
+  /** Directories below which whiteouts of layers are shown as overlayfs knows them. Elsewhere they are files `.wh.NAME`. */
+  readonly whiteouts: readonly string[];
 }
 
 /**
@@ -47,6 +49,8 @@ export type RepositoryRequest =
   /** Answers the mount. The holder keeps it until it releases it; holding twice is holding once. */
   | { readonly type: 'repository.lease'; readonly request: number; readonly holder: string }
   | { readonly type: 'repository.release'; readonly request: number; readonly holder: string }
-  | { readonly type: 'repository.refresh'; readonly request: number };
+  | { readonly type: 'repository.refresh'; readonly request: number }
+  /** Unmounts at once what nobody holds. Answered when that is done; at once, if there is nothing to do. */
+  | { readonly type: 'repository.retire'; readonly request: number };
 
 export type RepositoryReply = Reply<RepositoryMount | undefined>;

@@ -47,6 +47,8 @@ export interface TreeBatch {
 export interface ReadOptions extends Cancel {
   /** Leave out what is not among these paths, and what is below it. */
   readonly only?: readonly ByteString[];
+  /** No file is opened: entries have no contents. For a tree on a network, which would have to fetch them. */
+  readonly namesOnly?: boolean;
 }
 
 export interface Comparison {

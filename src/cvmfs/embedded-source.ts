@@ -5,17 +5,21 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
+import type { IdMaps } from '../core/model.js';
 import type { RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
 import { ClientStarts } from './client-starts.js';
 import { askClient, watchClient } from './client-socket.js';
+import { mountName } from './mount-name.js';
+import { logPath, openLog } from './process-log.js';
+import { Watches } from './watches.js';
+import type { Lost } from './watches.js';
 
 export interface EmbeddedOptions {
   /** Mountpoints are made here, named after their repositories. */
@@ -26,6 +30,8 @@ export interface EmbeddedOptions {
   readonly runDirectory: string;
   /** The processes' logs. */
   readonly logDirectory: string;
+  /** The user name space of containers: owners in layers are meant in it. */
+  readonly idMaps: IdMaps;
   /** What starts a process: Node and the program. */
   readonly command: readonly [string, ...string[]];
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
@@ -34,7 +40,8 @@ export interface EmbeddedOptions {
   readonly prefetchFailed?: (error: ThinlayerError) => void;
 }
 
-type Lost = (repository: string, reason: ThinlayerError) => void;
+/** By its option `layers` (native/cvmfs/layers.cc). */
+const SHOWN_WHITEOUTS = ['layers', '.layers'];
 
 export function embeddedSource(options: EmbeddedOptions): RepositorySource {
   return new EmbeddedSource(options);
@@ -44,9 +51,7 @@ class EmbeddedSource implements RepositorySource {
   readonly name = 'embedded';
   readonly starts?: Starts;
   readonly #options: EmbeddedOptions;
-  readonly #listeners = new Set<Lost>();
-  /** How to end the watch over each process. */
-  readonly #watches = new Map<string, () => void>();
+  readonly #watches = new Watches();
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
@@ -70,7 +75,9 @@ class EmbeddedSource implements RepositorySource {
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
     const mount = running ?? (await this.#start(repository));
-    this.#watch(repository);
+    this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
+      gone(repository, this.#options.logDirectory),
+    );
     return mount;
   }
 
@@ -79,7 +86,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async release(repository: string): Promise<void> {
-    this.#unwatch(repository);
+    this.#watches.stop(repository);
     if (await this.#running(repository)) {
       const ended = watchClient(this.#socket(repository));
       await askClient(this.#socket(repository), 'POST', '/quit');
@@ -89,12 +96,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   watch(lost: Lost): () => void {
-    this.#listeners.add(lost);
-    return () => {
-      this.#listeners.delete(lost);
-      if (this.#listeners.size > 0) return;
-      for (const repository of [...this.#watches.keys()]) this.#unwatch(repository);
-    };
+    return this.#watches.listen(lost);
   }
 
   /** The mount of a process that serves this mountpoint: it may be a daemon's of before. */
@@ -124,7 +126,7 @@ class EmbeddedSource implements RepositorySource {
 
   #spawn(repository: string, mountpoint: string): ChildProcess {
     const [program, ...before] = this.#options.command;
-    const log = openSync(join(this.#options.logDirectory, `cvmfs-${repository}.log`), 'a', 0o640);
+    const log = openLog(this.#options.logDirectory, repository);
     try {
       const child = spawn(
         program,
@@ -138,43 +140,31 @@ class EmbeddedSource implements RepositorySource {
             '--config-dir',
             this.#options.configDirectory,
           ],
+          ...namespaceArguments(this.#options.idMaps),
           ...['--control', this.#socket(repository), '--report-fd', '3'],
         ],
-        { detached: true, stdio: ['ignore', log, log, 'pipe'], cwd: '/' },
+        { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'], cwd: '/' },
       );
       child.unref();
       return child;
     } finally {
-      closeSync(log);
+      log.close();
     }
-  }
-
-  #watch(repository: string): void {
-    this.#unwatch(repository);
-    const watch = watchClient(this.#socket(repository));
-    this.#watches.set(repository, watch.end);
-    void watch.closed.then(() => {
-      if (this.#watches.get(repository) !== watch.end) return;
-      this.#watches.delete(repository);
-      for (const lost of this.#listeners) lost(repository, gone(repository, this.#options.logDirectory));
-    });
-  }
-
-  #unwatch(repository: string): void {
-    const end = this.#watches.get(repository);
-    this.#watches.delete(repository);
-    end?.();
   }
 
   #mountpoint(repository: string): string {
     return join(this.#options.directory, repository);
   }
 
-  /** Two homes may mount the same repository. */
   #socket(repository: string): string {
-    const digest = createHash('sha256').update(this.#mountpoint(repository)).digest('hex').slice(0, 24);
-    return join(this.#options.runDirectory, `${digest}.sock`);
+    return join(this.#options.runDirectory, `${mountName(this.#mountpoint(repository))}.sock`);
   }
+}
+
+function namespaceArguments({ uids, gids }: IdMaps): string[] {
+  const text = (maps: IdMaps['uids']) =>
+    maps.map(({ containerId, hostId, size }) => `${containerId}:${hostId}:${size}`).join(',');
+  return ['--map-uids', text(uids), '--map-gids', text(gids)];
 }
 
 /** Resolves when the process says that it has mounted; rejects with what it says else. */
@@ -198,13 +188,13 @@ async function outcome(child: ChildProcess, repository: string): Promise<void> {
 
 function mountOf(status: unknown): RepositoryMount {
   const { mountpoint, revision } = status as { mountpoint: string; revision: number };
-  return { path: mountpoint, revision };
+  return { path: mountpoint, revision, whiteouts: SHOWN_WHITEOUTS };
 }
 
 function gone(repository: string, logs: string): ThinlayerError {
   return new ThinlayerError(
     'unavailable',
-    `the process that served the repository ${repository} ended; its log is ${logs}/cvmfs-${repository}.log. It is started again; containers that run on it have to be restarted`,
+    `the process that served the repository ${repository} ended; its log is ${logPath(logs, repository)}. It is started again; containers that run on it have to be restarted`,
     { op: 'mount' },
   );
 }

@@ -5,6 +5,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { ThinlayerError } from '../core/errors.js';
 import { fromErrno } from '../core/errno.js';
 import { UNPACKING } from '../core/mount-plan.js';
+import { isRepositoryName } from '../core/repository-name.js';
 
 export interface MountEntry {
   readonly id: number;
@@ -81,12 +82,25 @@ export function homeMounts(entries: readonly MountEntry[], home: string): HomeMo
   });
 }
 
-/** The same from the kernel. Targets start with `home` as given, also where symlinks lead to it. */
-export async function listHomeMounts(home: string): Promise<HomeMount[]> {
+/** Names of the repositories that are mounted below the home, each once. */
+export function repositoryMounts(entries: readonly MountEntry[], home: string): string[] {
+  const directory = `${home}/cvmfs/`;
+  const points = entries.map(({ mountPoint }) => mountPoint).filter((point) => point.startsWith(directory));
+  return [...new Set(points.map((point) => point.slice(directory.length)))];
+}
+
+/** Both from the kernel. Targets start with `home` as given, also where symlinks lead to it. */
+export async function readHomeMounts(
+  home: string,
+): Promise<{ readonly layers: HomeMount[]; readonly repositories: string[] }> {
   try {
     const [text, real] = await Promise.all([readFile('/proc/self/mountinfo', 'utf8'), realpath(home)]);
-    const mounts = homeMounts(parseMountinfo(text), real);
-    return mounts.map((mount) => ({ ...mount, target: `${home}/${mount.id}/${mount.kind}` }));
+    const entries = parseMountinfo(text);
+    const layers = homeMounts(entries, real);
+    return {
+      layers: layers.map((mount) => ({ ...mount, target: `${home}/${mount.id}/${mount.kind}` })),
+      repositories: repositoryMounts(entries, real).filter(isRepositoryName),
+    };
   } catch (error) {
     throw fromErrno(error, { op: 'list mounts', path: home });
   }

@@ -10,7 +10,7 @@ import { decodeEntries } from './tree-entries.js';
 /** native/tree_reader.cc and tree_compare.cc. A flag is one byte: set to 1 it stops the call with ECANCELED. */
 export interface TreeReaderFunctions {
   /** `only`: each path followed by a NUL. */
-  TreeWalk: new (root: string, only: Buffer | null) => NativeWalk;
+  TreeWalk: new (root: string, only: Buffer | null, namesOnly: boolean) => NativeWalk;
   compareLayer(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
   compareTrees(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
   treeSize(root: string, flag: Uint8Array): Promise<number>;
@@ -58,7 +58,7 @@ async function* read(
   root: string,
   options: ReadOptions,
 ): AsyncGenerator<TreeBatch, void, void> {
-  const walk = new addon.TreeWalk(root, joinPaths(options.only));
+  const walk = new addon.TreeWalk(root, joinPaths(options.only), options.namesOnly ?? false);
   try {
     for (let ahead: Promise<Outcome> | null = fill(walk); ahead;) {
       const outcome: Outcome = await ahead;

@@ -45,6 +45,8 @@ export interface StoreOptions {
 export interface OpenedStore extends LayerStore {
   /** Mounted layers of which nothing is known: whoever removed them lost the unmount. */
   readonly orphans: readonly LayerId[];
+  /** Out of the way at once, deleted in the background. `name` is for its place in the trash. No such directory: success. */
+  throwAway(path: string, name: string): Promise<void>;
 }
 
 /** Locks the home, mends what a crash left, reads the layers. Rejects if the home itself cannot be used. */
@@ -111,6 +113,7 @@ function layerStore(
   const stagings = new Stagings(store);
   return {
     orphans,
+    throwAway: (path, name) => trash.throwAway(path, name),
     get: (id) => index.get(id),
     list: () => index.list(),
     hasChildren: (id) => index.hasChildren(id),

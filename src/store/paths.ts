@@ -6,7 +6,9 @@
  *     .lock                   held while a daemon works on this home
  *     .trash/ID.RANDOM        0700; removed layers, deleted in the background and again at each start
  *     l/LINK                  0700; symlink to ../ID/diff
- *     cvmfs/, masks/          of thin images; the store leaves them alone
+ *     cvmfs/                  mountpoints of repositories; the store leaves it alone
+ *     masks/KEY/above, below  what makes overlayfs honour the whiteouts of a layer in CVMFS; empty KEY: it has none
+ *     masks/.KEY/             one being derived
  *     ID/                     0710 like the home
  *       layer.json            the record: the fact from which all other small files can be made again
  *       layer.json.tmp        the record being written. Made, empty, before anything else of a new layer: without a

@@ -13,15 +13,20 @@ export const FQRN = 'thin.example.org';
 const PORT = 8000;
 
 /** Makes `directory`, for `cvmfs.config_dir`; the cache is in it too. */
-export async function configureThin(directory: string): Promise<void> {
+export async function configureThin(
+  directory: string,
+  server = `http://127.0.0.1:${PORT}`,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const key = join(directory, `${FQRN}.pub`);
   await mkdir(join(directory, 'config.d'), { recursive: true });
   await writeFile(key, await readFile(join(FIXTURES, 'keys', `${FQRN}.pub`)));
   const settings = {
-    CVMFS_SERVER_URL: `http://127.0.0.1:${PORT}`,
+    CVMFS_SERVER_URL: server,
     CVMFS_HTTP_PROXY: 'DIRECT',
     CVMFS_PUBLIC_KEY: key,
     CVMFS_CACHE_BASE: join(directory, 'cache'),
+    ...more,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(join(directory, `config.d/${FQRN}.conf`), lines.join(''));

@@ -28,7 +28,7 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ['overlay2.override_kernel_check=perhaps', /"perhaps" is neither true nor false/],
   [
     'overlay2.colour=red',
-    /unknown storage option "overlay2\.colour"; known are overlay2\.override_kernel_check, overlay2\.size, overlay2\.mountopt, thinlayer\.max_lowers, thinlayer\.sync, cvmfs\.mount, cvmfs\.config_dir, cvmfs\.repository, cvmfs\.prefetch, cvmfsMountMethod/,
+    /unknown storage option "overlay2\.colour"; known are overlay2\.override_kernel_check, overlay2\.size, overlay2\.mountopt, thinlayer\.max_lowers, thinlayer\.sync, cvmfs\.mount, cvmfs\.config_dir, cvmfs\.repository, cvmfs\.layers, cvmfs\.prefetch, cvmfs\.mount\.REPOSITORY, cvmfsMountMethod/,
   ],
   ['nodev', /storage option "nodev" is not of the form key=value/],
 ];
@@ -55,6 +55,11 @@ daemonTest(
     for (const method of ['cvmfsMountMethod', 'cvmfsmountmethod', 'CVMFSMOUNTMETHOD']) {
       await daemon.client.init(daemon.home, [`${method}=internal`]);
     }
+    await daemon.client.init(daemon.home, ['CVMFS.Layers=a.example.org', 'cvmfs.mount=external']);
+    const shown = await daemon.client.status();
+    assert.equal(shown['CVMFS Layers'], 'a.example.org');
+    assert.equal(shown['CVMFS Repository'], 'a.example.org');
+    assert.equal(shown['CVMFS Mount'], 'external');
     for (const sync of ['records', 'data', 'off']) {
       await daemon.client.init(daemon.home, [`Thinlayer.Sync=${sync}`]);
       assert.equal((await daemon.client.status())['Sync'], sync);

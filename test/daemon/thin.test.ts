@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
 import { cannotRun, Daemon } from './daemon.js';
 
@@ -73,6 +74,50 @@ thinTest(
     await daemon.client.createReadWrite('other', 'image');
     const other = await daemon.client.get('other');
     assert.match(await readFile(join(daemon.inside(other), 'app/run.sh'), 'utf8'), /^#!/);
+  },
+);
+
+/** Mount points of repositories, in the jail. */
+async function mountedRepositories({ jail, home }: Daemon): Promise<string[]> {
+  const points = (await jail.mounts()).filter((point) => point.startsWith(`${home}/cvmfs/`));
+  return points.map((point) => point.slice(`${home}/cvmfs/`.length));
+}
+
+/** Processes of the client in the jail. */
+function clients({ jail }: Daemon): Promise<string> {
+  return jail.run(['sh', '-c', 'pgrep -f [c]vmfs-main.js || true']);
+}
+
+thinTest(
+  'a repository in use survives the end of the daemon, one that nobody uses does not',
+  async ({ daemon, descriptor }) => {
+    await daemon.client.create('image');
+    await daemon.client.applyDiff('image', '', await descriptor());
+    await daemon.client.createReadWrite('container', 'image');
+    const merged = daemon.inside(await daemon.client.get('container'));
+    await daemon.client.cleanup();
+    await daemon.restart();
+    assert.deepEqual(await mountedRepositories(daemon), [FQRN]);
+    assert.match(await readFile(join(merged, 'app/run.sh'), 'utf8'), /^#!/);
+
+    await daemon.client.put('container');
+    assert.deepEqual(await mountedRepositories(daemon), [FQRN], 'for a while, for the next container');
+    await daemon.stop();
+    assert.deepEqual([await mountedRepositories(daemon), await clients(daemon)], [[], '']);
+
+    await daemon.launch();
+    await daemon.client.get('container');
+    await daemon.client.put('container');
+    await daemon.client.cleanup();
+    assert.deepEqual([await mountedRepositories(daemon), await clients(daemon)], [[], '']);
+
+    await daemon.client.get('container');
+    await daemon.client.put('container');
+    await daemon.kill9();
+    assert.deepEqual(await mountedRepositories(daemon), [FQRN]);
+    await daemon.launch();
+    await waitFor('the unmount of what was left', async () => (await clients(daemon)) === '' || undefined);
+    assert.deepEqual(await mountedRepositories(daemon), []);
   },
 );
 

@@ -5,7 +5,7 @@ import type { LayerId } from '../../src/core/model.js';
 import type { OverlayMount } from '../../src/core/mount-plan.js';
 import { DEFAULT_OPTIONS } from '../../src/core/options.js';
 import type { DriverOptions } from '../../src/core/options.js';
-import type { Archive, Engine, HostFacts, LayerStore, Mounter } from '../../src/core/ports.js';
+import type { Archive, Engine, HostFacts, LayerStore, Masks, Mounter } from '../../src/core/ports.js';
 import type { HomeConfig } from '../../src/core/service.js';
 import { fakeArchive } from './archive.js';
 import { fakeLayerStore } from './layer-store.js';
@@ -19,10 +19,12 @@ export interface EngineOverrides {
   readonly store?: Partial<LayerStore>;
   readonly mounter?: Partial<Mounter>;
   readonly archive?: Partial<Archive>;
+  readonly masks?: Partial<Masks>;
   readonly options?: Partial<DriverOptions>;
   readonly facts?: Partial<HostFacts>;
   /** Layers that the kernel has mounted at the opening. */
   readonly mounted?: readonly string[];
+  readonly mountedRepositories?: readonly string[];
 }
 
 export interface FakeEngine extends Engine {
@@ -46,7 +48,9 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
     repositories: fakeRepositorySource(),
+    masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
     mounted: new Set(mounted as LayerId[]),
+    mountedRepositories: overrides.mountedRepositories ?? [],
   };
 }
 

@@ -14,12 +14,17 @@ export interface FakeRepositorySource extends RepositorySource {
 
 export function fakeRepositorySource(
   replaced: Partial<Pick<RepositorySource, 'resolve' | 'acquire' | 'refresh' | 'release'>> = {},
+  whiteouts: readonly string[] = ['layers', '.layers'],
 ): FakeRepositorySource {
   const calls: string[] = [];
   const mounted = new Set<string>();
   const listeners = new Set<(repository: string, reason: ThinlayerError) => void>();
   let revision = 1;
-  const shown = (repository: string): RepositoryMount => ({ path: `/cvmfs/${repository}`, revision });
+  const shown = (repository: string): RepositoryMount => ({
+    path: `/cvmfs/${repository}`,
+    revision,
+    whiteouts,
+  });
   return {
     name: 'fake',
     calls,

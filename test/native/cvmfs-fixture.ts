@@ -83,6 +83,7 @@ export class MountedFixture {
       owner: null,
       uidMap: NO_IDS,
       gidMap: NO_IDS,
+      namespace: { uids: [], gids: [] },
       layers: false,
       variables: { CVMFS_FIX_ARCH: 'x86_64' },
       suid: true,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import type { ThinlayerError } from '../../src/core/errors.js';
-import { listHomeMounts } from '../../src/host/mountinfo.js';
+import { readHomeMounts } from '../../src/host/mountinfo.js';
 import { ScratchHome, cannotMount } from './scratch-home.js';
 import type { MountApi } from '../../src/host/addon.js';
 
@@ -56,7 +56,9 @@ for (const api of APIS) {
       assert.deepEqual((await readdir(plan.target)).sort(), ['lower0', 'lower1']);
       await writeFile(join(plan.target, 'new'), 'written');
       assert.ok(existsSync(join(home.path, 'top/diff/new')));
-      assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', kind: 'merged', target: plan.target }]);
+      assert.deepEqual((await readHomeMounts(home.path)).layers, [
+        { id: 'top', kind: 'merged', target: plan.target },
+      ]);
       await home.mounter(api).unmount(plan.target);
       assert.deepEqual(await home.mounts(), []);
     });
@@ -122,7 +124,9 @@ for (const api of APIS) {
     await home.mounter(api).mount(plan);
     await home.mounter(api).mount(plan);
     assert.equal((await home.mounts()).length, 2);
-    assert.deepEqual(await listHomeMounts(home.path), [{ id: 'top', kind: 'merged', target: plan.target }]);
+    assert.deepEqual((await readHomeMounts(home.path)).layers, [
+      { id: 'top', kind: 'merged', target: plan.target },
+    ]);
     await home.mounter(api).unmount(plan.target);
     assert.deepEqual(await home.mounts(), []);
     assert.ok(!existsSync(plan.target));

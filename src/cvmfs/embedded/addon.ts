@@ -11,11 +11,15 @@ const ADDON =
   process.env['THINLAYER_CVMFS_ADDON'] ??
   fileURLToPath(new URL('../../../../native/build/Release/thinlayer_cvmfs.node', import.meta.url));
 
-/** How ids are shown: all as one, or by pairs `[from, to, from, to, …]`, and what is not in them as `others`. */
+/**
+ * How ids are shown: all as one, or by pairs `[from, to, from, to, …]`, and what is not in them as `others`; then as the host has
+ * them, by `[inside, outside, size, …]` of a user name space, if there are any.
+ */
 export interface NativeIds {
   readonly all: number | null;
   readonly map: readonly number[];
   readonly others: number | null;
+  readonly ranges: readonly number[];
 }
 
 export interface NativeOptions {

@@ -34,7 +34,7 @@ export interface ClientLog {
 
 export interface ClientOptions {
   readonly config: ClientConfig;
-  readonly arguments: Pick<MountArguments, 'mountpoint' | 'layers' | 'suid' | 'mountOptions'>;
+  readonly arguments: Pick<MountArguments, 'mountpoint' | 'layers' | 'suid' | 'mountOptions' | 'namespace'>;
   readonly files: ConfigFiles;
   readonly version: string;
   readonly log: ClientLog;
@@ -278,7 +278,8 @@ async function mountOn(
       mountpoint: args.mountpoint,
       fqrn,
       cache: cache.directory,
-      owner: view.claimOwnership ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 } : null,
+      owner: view.claimOwnership ? claimant(args) : null,
+      namespace: args.namespace,
       uidMap: view.uidMap,
       gidMap: view.gidMap,
       layers: args.layers,
@@ -296,6 +297,17 @@ async function mountOn(
     ended,
   );
   return mount;
+}
+
+/** In a user name space its root; else whoever mounts. */
+function claimant({ namespace: { uids, gids } }: Pick<MountArguments, 'namespace'>): {
+  uid: number;
+  gid: number;
+} {
+  return {
+    uid: uids.length > 0 ? 0 : (process.getuid?.() ?? 0),
+    gid: gids.length > 0 ? 0 : (process.getgid?.() ?? 0),
+  };
 }
 
 /** The errno for those who wait: 0 when the object is in the cache. */

@@ -8,6 +8,7 @@ import { getSystemErrorName } from 'node:util';
 
 import { fromErrno } from '../../core/errno.js';
 import { ThinlayerError } from '../../core/errors.js';
+import type { IdMaps } from '../../core/model.js';
 import { loadCvmfsAddon } from './addon.js';
 import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
 
@@ -40,6 +41,8 @@ export interface MountOptions {
   readonly owner: { readonly uid: number; readonly gid: number } | null;
   readonly uidMap: IdMap;
   readonly gidMap: IdMap;
+  /** Of the user name space in which all these ids are meant; empty: they are the host's. */
+  readonly namespace: IdMaps;
   /** `-o layers`: `.wh.*` below /layers and /.layers shown as overlay whiteouts and opaque directories. */
   readonly layers: boolean;
   /** For `$(NAME)` in symlinks. */
@@ -161,17 +164,18 @@ function check(options: MountOptions): void {
 }
 
 function nativeOptions(options: MountOptions): NativeOptions {
-  const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner } = options;
-  const ids = (all: number | undefined, { entries, others }: IdMap): NativeIds => ({
+  const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner, namespace } = options;
+  const ids = (all: number | undefined, { entries, others }: IdMap, ranges: IdMaps['uids']): NativeIds => ({
     all: all ?? null,
     map: [...entries].flat(),
     others,
+    ranges: ranges.flatMap(({ containerId, hostId, size }) => [containerId, hostId, size]),
   });
   return {
     mountpoint: normalize(options.mountpoint).replace(/(?<=.)\/+$/, ''),
     ...{ fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds },
-    uids: ids(owner?.uid, options.uidMap),
-    gids: ids(owner?.gid, options.gidMap),
+    uids: ids(owner?.uid, options.uidMap, namespace.uids),
+    gids: ids(owner?.gid, options.gidMap, namespace.gids),
     mountOptions: [
       ...['ro', 'nodev', options.suid ? 'suid' : 'nosuid', 'allow_other', 'default_permissions'],
       ...[`fsname=${fqrn}`, 'subtype=cvmfs'],

@@ -39,7 +39,11 @@ test('64 leases at once make one mount, and each is answered with it', async (t)
   const { source, repositories, states } = repositoriesOn(t);
   const holders = Array.from({ length: 64 }, (_, i) => `layer ${i}`);
   const leases = await Promise.all(holders.map((holder) => repositories.lease(holder, [R])));
-  assert.deepEqual(leases[63]?.get(R), { path: `/cvmfs/${R}`, revision: 1 });
+  assert.deepEqual(leases[63]?.get(R), {
+    path: `/cvmfs/${R}`,
+    revision: 1,
+    whiteouts: ['layers', '.layers'],
+  });
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
   assert.deepEqual(states(), [`${R} mounted 64`]);
 });
@@ -161,6 +165,42 @@ test('a lease while the repository is being unmounted mounts it again', async (t
   assert.deepEqual(states(), [`${R} mounted 1`]);
 });
 
+test('what nobody holds is unmounted at once when it is asked for; what is held stays', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  await repositories.lease('x', [R, S]);
+  await repositories.release('x', [R]);
+  await repositories.retire();
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} mounted 1`]);
+  assert.deepEqual([...source.mounted], [S]);
+  await repositories.retire();
+  await repositories.lease('y', [R]);
+  assert.deepEqual(states(), [`${R} mounted 1`, `${S} mounted 1`]);
+});
+
+test('an unmount that fails is told to who asked for it', async (t) => {
+  const source = fakeRepositorySource({ release: () => Promise.reject(broken) });
+  const { repositories, states } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  await repositories.release('x', [R]);
+  await assert.rejects(repositories.retire(), { message: broken.message });
+  assert.deepEqual(states(), [`${R} failed 0`]);
+});
+
+test('what a killed daemon left mounted for nobody is unmounted, unless it is wanted again', async (t) => {
+  const hold = signalled();
+  const source = fakeRepositorySource({ resolve: (name) => (name === S ? hold.promise : Promise.resolve()) });
+  const { repositories, states } = repositoriesOn(t, source);
+  repositories.drop(R);
+  repositories.drop(S);
+  await settled();
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} creating 0`]);
+  const lease = repositories.lease('x', [S]);
+  hold.signal();
+  await lease;
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} mounted 1`]);
+  assert.ok(source.calls.includes(`release ${R}`) && !source.calls.includes(`acquire ${R}`));
+});
+
 test('what mounted layers hold is mounted at the start', async (t) => {
   const { source, repositories, states } = repositoriesOn(t);
   repositories.adopt(R, ['x', 'y']);
@@ -173,7 +213,11 @@ test('a refresh answers the new revision; of what is not mounted it is refused',
   const { repositories } = repositoriesOn(t);
   await assert.rejects(repositories.refresh(R), { code: 'failed_precondition' });
   await repositories.lease('x', [R]);
-  assert.deepEqual(await repositories.refresh(R), { path: `/cvmfs/${R}`, revision: 2 });
+  assert.deepEqual(await repositories.refresh(R), {
+    path: `/cvmfs/${R}`,
+    revision: 2,
+    whiteouts: ['layers', '.layers'],
+  });
 });
 
 test('a stopped registry answers who still waits', async (t) => {

@@ -77,6 +77,25 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
 });
 
+test('where whiteouts are files, a layer that has some stands between its masks, which go with the image', async (t) => {
+  const kept: number[] = [];
+  const masks = {
+    of: (_: string, path: string) =>
+      Promise.resolve(path.startsWith('layers/') ? { above: '/above', below: '/below' } : null),
+    keep: (layers: readonly ThinLayer[]) => Promise.resolve(void kept.push(layers.length)),
+  };
+  const { supervisor, plans } = await withContainer(t, { masks }, fakeRepositorySource({}, []));
+  await supervisor.attach(id('container'), null);
+  const [above, bottom, below] = ['/above', `/cvmfs/${R}/layers/bottom`, '/below'];
+  const top = `/cvmfs/${R}/.layers/bb/${TOP.digest}/layerfs`;
+  assert.deepEqual(plans[0]?.lowers, [top, above, bottom, below]);
+  await supervisor.detach(id('container'));
+  await supervisor.remove(id('container'));
+  assert.deepEqual(kept, []);
+  await supervisor.remove(id('thin'));
+  assert.deepEqual(kept, [0]);
+});
+
 test('a layer that is not there is looked for in the newest revision, and then missed by name', async (t) => {
   const { supervisor, source } = await withContainer(t, { locate: () => Promise.resolve(null) });
   await assert.rejects(supervisor.attach(id('container'), null), {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DEFAULT_OPTIONS, parseOptions } from '../../../src/core/options.js';
+import { DEFAULT_OPTIONS, descriptorRepository, parseOptions } from '../../../src/core/options.js';
 import type { DriverOptions } from '../../../src/core/options.js';
 import { quotaOf } from '../../../src/core/storage-options.js';
 
@@ -24,8 +24,13 @@ test('every option is understood, in any case of its key', () => {
     ['cvmfs.mount=cvmfs2', { cvmfsMount: 'cvmfs2' }],
     ['cvmfs.config_dir=/x', { cvmfsConfigDirectory: '/x' }],
     ['cvmfs.repository=a.example.org', { cvmfsRepository: 'a.example.org' }],
+    ['cvmfs.layers=a.example.org', { cvmfsLayers: 'a.example.org' }],
+    [
+      'cvmfs.mount.a.example.org=external',
+      { cvmfsMounts: new Map([['a.example.org', 'external' as const]]) },
+    ],
     ['cvmfs.prefetch=off', { cvmfsPrefetch: false }],
-    ['cvmfsMountMethod=internal', { cvmfsMount: 'embedded' }],
+    ['cvmfsMountMethod=internal', { cvmfsMount: 'internal' }],
     ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
     ['cvmfsMountMethod=whatever', { cvmfsMount: 'external' }],
   ];
@@ -38,11 +43,18 @@ test('the last of a repeated key wins', () => {
   assert.equal(parseOptions(['thinlayer.sync=data', 'thinlayer.sync=off']).sync, 'off');
 });
 
+test('layers without a url are where that is said, or where layers are published, or in the public repository', () => {
+  const repository = (...options: string[]) => descriptorRepository(parseOptions(options));
+  assert.equal(repository(), 'unpacked.cern.ch');
+  assert.equal(repository('cvmfs.layers=a.example.org'), 'a.example.org');
+  assert.equal(repository('cvmfs.layers=a.example.org', 'cvmfs.repository=b.example.org'), 'b.example.org');
+});
+
 test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.prefetch, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.layers, cvmfs.prefetch, cvmfs.mount.REPOSITORY, cvmfsMountMethod',
   });
 });
 
@@ -64,6 +76,11 @@ test('values that make no sense are refused, and the key is named', () => {
     'thinlayer.max_lowers=501',
     'thinlayer.max_lowers=1e2',
     'thinlayer.sync=sometimes',
+    'cvmfs.mount=internal',
+    'cvmfs.layers=',
+    'cvmfs.layers=../x',
+    'cvmfs.mount.a.example.org=autofs',
+    'cvmfs.mount.not/a/name=external',
   ];
   for (const text of bad) {
     const [key = ''] = text.split('=');

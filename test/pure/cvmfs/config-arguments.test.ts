@@ -16,6 +16,7 @@ test('a repository and a mountpoint are enough', () => {
     mountpoint: '/mnt',
     configDirectory: '/etc/cvmfs',
     control: null,
+    namespace: { uids: [], gids: [] },
     reportTo: null,
     configFiles: null,
     layers: false,
@@ -27,6 +28,23 @@ test('a repository and a mountpoint are enough', () => {
     debug: false,
     mountOptions: [],
   });
+});
+
+test('the user name space of owners is told in ranges', () => {
+  const ranges = ['--map-uids', '0:100000:65536,65536:7:1', '--map-gids', '0:5:4294967291'];
+  assert.deepEqual(parse('a.example.org', '/mnt', ...ranges).namespace, {
+    uids: [
+      { containerId: 0, hostId: 100_000, size: 65_536 },
+      { containerId: 65_536, hostId: 7, size: 1 },
+    ],
+    gids: [{ containerId: 0, hostId: 5, size: 4_294_967_291 }],
+  });
+  for (const bad of ['0:1', '0:1:0', '0:6:4294967291', 'a:1:1', '0:1:1:1', '-1:1:1']) {
+    assert.throws(() => parse('a.example.org', '/mnt', `--map-uids=${bad}`), {
+      code: 'invalid_argument',
+      message: /INSIDE:OUTSIDE:SIZE/,
+    });
+  }
 });
 
 test('options stand anywhere, one by one or with commas', () => {
@@ -47,6 +65,7 @@ test('options stand anywhere, one by one or with commas', () => {
     mountpoint: '/here/mnt',
     configDirectory: '/here/etc',
     control: null,
+    namespace: { uids: [], gids: [] },
     reportTo: null,
     configFiles: ['/a.conf', '/b.conf'],
     layers: true,

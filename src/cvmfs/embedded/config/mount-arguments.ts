@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { ThinlayerError } from '../../../core/errors.js';
+import type { IdMap, IdMaps } from '../../../core/model.js';
 import { repositoryName } from '../../../core/repository-name.js';
 import { DEFAULT_DIRECTORY } from './load.js';
 import { parseMountOptions } from './mount-options.js';
@@ -15,6 +16,9 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
   --control SOCKET     answer questions there (status, refresh, quit)
+  --map-uids RANGES    show owners as the host has them whom the repository means in a user name space with these ranges:
+                       INSIDE:OUTSIDE:SIZE[,INSIDE:OUTSIDE:SIZE]...; with CVMFS_CLAIM_OWNERSHIP that is its root
+  --map-gids RANGES    the same for groups
   --report-fd N        write one line of JSON to descriptor N: mounted, or why not
   -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
   -o config=FILES      read these files, separated by colons, in place of the directory
@@ -39,6 +43,8 @@ export interface MountArguments extends MountOptions {
   readonly configDirectory: string;
   /** The control socket; null for none. */
   readonly control: string | null;
+  /** The user name space in which owners are meant; empty: the host's. */
+  readonly namespace: IdMaps;
   /** A descriptor for the line that says how mounting went; null for none. */
   readonly reportTo: number | null;
 }
@@ -53,6 +59,8 @@ const OPTIONS = {
   'config-dir': { type: 'string', default: DEFAULT_DIRECTORY },
   control: { type: 'string' },
   'report-fd': { type: 'string' },
+  'map-uids': { type: 'string', default: '' },
+  'map-gids': { type: 'string', default: '' },
   foreground: { type: 'boolean', short: 'f' },
   single: { type: 'boolean', short: 's' },
   debug: { type: 'boolean', short: 'd', default: false },
@@ -79,6 +87,7 @@ export function parseMountArguments(args: readonly string[], directory: string):
       mountpoint: absolute(mountpoint, directory),
       configDirectory: absolute(values['config-dir'], directory),
       control: values.control === undefined ? null : absolute(values.control, directory),
+      namespace: { uids: ranges(values['map-uids']), gids: ranges(values['map-gids']) },
       reportTo: descriptor(values['report-fd']),
       debug: options.debug || values.debug,
       parseOnly: options.parseOnly || values.parse,
@@ -98,6 +107,19 @@ function descriptor(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (/^[0-9]{1,4}$/.test(text)) return Number(text);
   throw invalid(`--report-fd ${JSON.stringify(text)} is no number of a descriptor`);
+}
+
+function ranges(text: string): IdMap[] {
+  return text
+    .split(',')
+    .filter((range) => range !== '')
+    .map((range) => {
+      const [, inside, outside, size] = /^(\d{1,10}):(\d{1,10}):(\d{1,10})$/.exec(range) ?? [];
+      const [containerId, hostId, count] = [Number(inside), Number(outside), Number(size)];
+      if (count > 0 && Math.max(containerId, hostId) + count <= 2 ** 32)
+        return { containerId, hostId, size: count };
+      throw invalid(`${JSON.stringify(range)} is no range INSIDE:OUTSIDE:SIZE of ids`);
+    });
 }
 
 function absolute(path: string, directory: string): string {

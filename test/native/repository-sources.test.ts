@@ -1,0 +1,279 @@
+/** All sources of repositories, with real mounts of a signed repository. */
+
+import assert from 'node:assert/strict';
+import { chmod, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+
+import type { IdMaps } from '../../src/core/model.js';
+import type { RepositorySource } from '../../src/core/repository.js';
+import { cvmfs2Source } from '../../src/cvmfs/cvmfs2-source.js';
+import type { Cvmfs2Options } from '../../src/cvmfs/cvmfs2-source.js';
+import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
+import { embeddedSource } from '../../src/cvmfs/embedded-source.js';
+import { externalSource } from '../../src/cvmfs/external.js';
+import { talk } from '../../src/cvmfs/talk-socket.js';
+import { loadAddon } from '../../src/host/addon.js';
+import { repositorySourceSuite } from '../conformance/repository-source.js';
+import type { SourceLab } from '../conformance/repository-source.js';
+import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
+import { FIXTURES } from '../pure/cvmfs/fixtures.js';
+import { check } from '../system/process.js';
+import { PROJECT_ROOT } from '../system/project.js';
+import { RepositoryServer } from '../unit/cvmfs/server.js';
+import { cannotMount } from './cvmfs-fixture.js';
+import { ScratchHome } from './scratch-home.js';
+
+/** All its files belong to the user 990, who published it. */
+const DUCC_LAYER = '.layers/4a/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d/layerfs';
+const LAYER = 'layers/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d';
+
+interface Places {
+  readonly base: string;
+  readonly directory: string;
+  readonly configDirectory: string;
+  readonly logDirectory: string;
+  readonly runDirectory: string;
+  readonly idMaps: IdMaps;
+  readonly unmount: (mountpoint: string) => Promise<void>;
+}
+
+interface Change {
+  readonly idMaps?: IdMaps;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A web server with the repository, and the configuration of a client of it. */
+async function placesOf(
+  t: TestContext,
+  { idMaps = { uids: [], gids: [] }, settings = {} }: Change = {},
+): Promise<{ places: Places; publish: () => Promise<void> }> {
+  const server = await RepositoryServer.start('thin/rev-1');
+  t.after(() => server.stop());
+  const home = await ScratchHome.make(t, 'h');
+  const base = home.path;
+  await configureThin(join(base, 'etc'), server.url, settings);
+  const directory = join(base, 'cvmfs');
+  const addon = loadAddon();
+  const places = {
+    base,
+    directory,
+    configDirectory: join(base, 'etc'),
+    logDirectory: join(base, 'log'),
+    runDirectory: join(base, 'run'),
+    idMaps,
+    unmount: (mountpoint: string) => addon.unmount(mountpoint),
+  };
+  const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
+  return { places, publish };
+}
+
+/** What a test left mounted is released at its end, before the server and the files are gone. */
+async function labOf(
+  t: TestContext,
+  make: (places: Places) => RepositorySource,
+  change: Change = {},
+): Promise<SourceLab> {
+  let last: RepositorySource | undefined;
+  t.after(async () => {
+    await last?.resolve(FQRN);
+    await last?.release(FQRN);
+  });
+  const { places, publish } = await placesOf(t, change);
+  const source = () => (last = make(places));
+  return { repository: FQRN, source, publish, directory: places.directory, ours: true };
+}
+
+const embedded = (places: Places): RepositorySource =>
+  embeddedSource({
+    ...places,
+    command: [process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js')],
+  });
+
+/** A program `cvmfs2`, as PATH would have it. */
+async function standIn(base: string): Promise<string> {
+  const program = join(base, 'cvmfs2');
+  const script = join(PROJECT_ROOT, 'dist/test/cvmfs/stand-in-cvmfs2.js');
+  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`);
+  await chmod(program, 0o755);
+  return program;
+}
+
+const cvmfs2 = (program: string, change: Partial<Cvmfs2Options> = {}) =>
+  function make(places: Places): RepositorySource {
+    return cvmfs2Source({
+      ...places,
+      program: program === '' ? join(places.base, 'cvmfs2') : program,
+      ...change,
+    });
+  };
+
+async function standInLab(t: TestContext, change: Change = {}): Promise<SourceLab> {
+  const lab = await labOf(t, cvmfs2(''), change);
+  await standIn(join(lab.directory, '..'));
+  return lab;
+}
+
+/** The host's mount is a bind mount of a plain tree; to publish is to write into it. */
+async function externalLab(t: TestContext): Promise<SourceLab> {
+  const home = await ScratchHome.make(t, 'h');
+  const [directory, tree] = [join(home.path, 'cvmfs'), join(home.path, 'tree')];
+  await mkdir(join(directory, FQRN), { recursive: true });
+  await mkdir(join(tree, LAYER, 'app'), { recursive: true });
+  await writeFile(join(tree, LAYER, 'app/run.sh'), '#!/bin/sh\n');
+  await check('mount', ['--bind', tree, join(directory, FQRN)]);
+  const newer = join(tree, 'layers/fc51b0c41344beebdbf93b6a9756ff7fd6852abec3a979d433bebe0cc7f07d16');
+  return {
+    repository: FQRN,
+    directory,
+    ours: false,
+    source: () =>
+      externalSource({ locate: (root, paths) => loadAddon().locateDirectory(root, paths), directory }),
+    publish: () => cp(join(tree, LAYER), newer, { recursive: true }),
+  };
+}
+
+const real = findProgram('cvmfs2');
+const cannotRunReal =
+  cannotMount ||
+  (real === null
+    ? "CERN'S cvmfs2 IS NOT INSTALLED: the source cvmfs2 was tested over a stand-in only"
+    : false);
+
+repositorySourceSuite('embedded', cannotMount, (t) => labOf(t, embedded));
+repositorySourceSuite('cvmfs2 over a stand-in', cannotMount, (t) => standInLab(t));
+repositorySourceSuite('cvmfs2', cannotRunReal, (t) => labOf(t, cvmfs2(real ?? '')));
+repositorySourceSuite('external', cannotMount, externalLab);
+
+for (const [name, make] of [
+  ['embedded', (t: TestContext, change: Change = {}) => labOf(t, embedded, change)],
+  ['cvmfs2', standInLab],
+] as const) {
+  const ownersTest = (what: string, change: Change, owners: readonly number[]): void =>
+    void test(`${name}: ${what}`, { skip: cannotMount }, async (t) => {
+      const lab = await make(t, change);
+      const source = lab.source();
+      await source.resolve(FQRN);
+      const { path } = await source.acquire(FQRN, {});
+      const shown = [DUCC_LAYER, LAYER].map(async (layer) => {
+        const { uid, gid } = await stat(join(path, layer, 'app/run.sh'));
+        return [uid, gid];
+      });
+      assert.deepEqual((await Promise.all(shown)).flat(), owners);
+      await source.release(FQRN);
+    });
+  const remapped = [{ containerId: 0, hostId: 100_000, size: 65_536 }];
+  const [idMaps, claims] = [{ uids: remapped, gids: remapped }, { CVMFS_CLAIM_OWNERSHIP: 'yes' }];
+  ownersTest('owners are as they were published', {}, [990, 990, 1000, 1000]);
+  ownersTest('claimed layers belong to root', { settings: claims }, [0, 0, 0, 0]);
+  ownersTest(
+    'claimed layers belong to the root of a user name space',
+    { idMaps, settings: claims },
+    [100_000, 100_000, 100_000, 100_000],
+  );
+  ownersTest(
+    'owners in layers are users of a user name space',
+    { idMaps },
+    [100_990, 100_990, 101_000, 101_000],
+  );
+  ownersTest(
+    'one that a user name space does not have is shown as nobody',
+    { idMaps: { uids: [{ containerId: 0, hostId: 5, size: 995 }], gids: [] } },
+    [995, 990, 65_534, 1000],
+  );
+
+  test(
+    `${name}: the death of its process is told, and it is mounted anew`,
+    { skip: cannotMount },
+    async (t) => {
+      const lab = await make(t);
+      const source = lab.source();
+      await source.resolve(FQRN);
+      const { path } = await source.acquire(FQRN, {});
+      const lost = new Promise<string>((resolve) => {
+        t.after(source.watch((repository, { message }) => resolve(`${repository}: ${message}`)));
+      });
+      process.kill(await serverOf(path), 'SIGKILL');
+      assert.match(await lost, /thin\.example\.org: .*ended.*started again/);
+      await source.acquire(FQRN, {});
+      assert.match(await readFile(join(path, LAYER, 'app/run.sh'), 'utf8'), /^#!/);
+    },
+  );
+}
+
+/** The process that has this mountpoint on its command line. */
+async function serverOf(mountpoint: string): Promise<number> {
+  const found = await check('pgrep', ['-f', `cvmfs-main.js.* ${mountpoint}( |$)`]);
+  return Number(found.trim().split('\n')[0]);
+}
+
+test('cvmfs2 that is not installed is told with what to do', { skip: cannotMount }, async (t) => {
+  const { places } = await placesOf(t);
+  const source = cvmfs2Source({ ...places, program: null });
+  await assert.rejects(source.resolve(FQRN), {
+    code: 'failed_precondition',
+    message: /cvmfs2 is not in PATH.*install.*cvmfs\.mount=embedded/,
+  });
+});
+
+test('what cvmfs2 said is in the error', { skip: cannotMount }, async (t) => {
+  const lab = await standInLab(t);
+  const source = lab.source();
+  await source.resolve(FQRN);
+  await configureThin(join(lab.directory, '../etc'), await RepositoryServer.deadUrl());
+  await assert.rejects(source.acquire(FQRN, {}), {
+    code: 'unavailable',
+    message: /thin\.example\.org cannot be mounted: .*cvmfs2 ended with 9: .*thin\.example\.org\.log/s,
+  });
+});
+
+test('a CVMFS_USER whom nobody knows is told', { skip: cannotMount }, async (t) => {
+  const lab = await standInLab(t, { settings: { CVMFS_USER: 'nobody-of-that-name' } });
+  const source = lab.source();
+  await source.resolve(FQRN);
+  await assert.rejects(source.acquire(FQRN, {}), {
+    code: 'failed_precondition',
+    message: /CVMFS_USER=nobody-of-that-name, whom this host does not know/,
+  });
+});
+
+test('a cvmfs2 that serves another mountpoint is not taken over', { skip: cannotMount }, async (t) => {
+  const lab = await standInLab(t);
+  const host = join(lab.directory, '../host');
+  await mkdir(host);
+  const elsewhere = cvmfs2('', { directory: host });
+  const first = elsewhere({ ...(await placesLike(lab)) });
+  await first.resolve(FQRN);
+  await first.acquire(FQRN, {});
+  t.after(() => first.release(FQRN));
+  const source = lab.source();
+  await source.resolve(FQRN);
+  await assert.rejects(source.acquire(FQRN, {}), {
+    code: 'failed_precondition',
+    message: /serves the repository thin\.example\.org on .*host.*cvmfs\.mount\.thin\.example\.org=external/,
+  });
+  await first.release(FQRN);
+});
+
+async function placesLike({ directory }: SourceLab): Promise<Places> {
+  const base = join(directory, '..');
+  const addon = loadAddon();
+  return {
+    base,
+    directory,
+    configDirectory: join(base, 'etc'),
+    logDirectory: join(base, 'log'),
+    runDirectory: join(base, 'run'),
+    idMaps: { uids: [], gids: [] },
+    unmount: (mountpoint) => addon.unmount(mountpoint),
+  };
+}
+
+test('nobody on a talk socket is told apart from one that fails', async () => {
+  await assert.rejects(talk('/nowhere/cvmfs_io.x', 'pid'), {
+    code: 'not_found',
+    message: /"pid" on \/nowhere/,
+  });
+  await assert.rejects(talk(FIXTURES, 'pid'), { message: /does not answer/ });
+});
