@@ -1,6 +1,7 @@
 /** `npm run bench [PART…]`: measures thinlayer beside moby's overlay2, in one run; smaller ratios are better. */
 
 import { benchCalls } from './calls.js';
+import { benchClient } from './cvmfs-client.js';
 import { benchDocker, benchPull } from './docker.js';
 import { benchChanges, benchLayers, benchMemory } from './layers.js';
 import { benchStart } from './start.js';
@@ -15,6 +16,7 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   docker: benchDocker,
   pull: benchPull,
   thin: benchThin,
+  client: benchClient,
 };
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);

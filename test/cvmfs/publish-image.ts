@@ -9,6 +9,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { writeClientConfig } from './client-config.js';
 import { addTar } from './maker/import-tar.js';
 import { RepositoryMaker } from './maker/repository-maker.js';
 import { SourceTree } from './maker/source-tree.js';
@@ -34,7 +35,7 @@ export async function publishImage({ tar, site, url, config, image }: ThinImage)
   await addTar(tree, createReadStream(tar), `/${layer}`);
   const maker = new RepositoryMaker(site, IMAGES_FQRN);
   maker.publish(tree.nest(`/${layer}`));
-  await configure(config, url, maker.options.keys.masterPublicPem);
+  await writeClientConfig(config, IMAGES_FQRN, { url, key: maker.options.keys.masterPublicPem });
   await mkdir(image, { recursive: true });
   const layers = [{ digest, url: `cvmfs://${IMAGES_FQRN}/${layer}` }];
   await writeFile(join(image, 'thin.json'), JSON.stringify({ version: '1.0', layers }));
@@ -44,22 +45,6 @@ async function sha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
   return hash.digest('hex');
-}
-
-async function configure(directory: string, url: string, key: string): Promise<void> {
-  await mkdir(join(directory, 'config.d'), { recursive: true });
-  await mkdir(join(directory, 'keys'), { recursive: true });
-  const keyFile = join(directory, 'keys', `${IMAGES_FQRN}.pub`);
-  await writeFile(keyFile, key);
-  const settings = {
-    CVMFS_SERVER_URL: url,
-    CVMFS_HTTP_PROXY: 'DIRECT',
-    CVMFS_PUBLIC_KEY: keyFile,
-    CVMFS_CACHE_BASE: join(directory, 'cache'),
-    CVMFS_CLAIM_OWNERSHIP: 'yes',
-  };
-  const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-  await writeFile(join(directory, `config.d/${IMAGES_FQRN}.conf`), lines.join(''));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
