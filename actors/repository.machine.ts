@@ -28,7 +28,7 @@ export interface RepositoryContext {
   readonly refreshing: readonly number[];
   /** Requests that wait for the unmount under way. */
   readonly retiring: readonly number[];
-  /** It was found mounted, and nobody holds it. */
+  /** It was found mounted, and was not taken over yet. */
   readonly left: boolean;
   readonly graceMs: number;
 }
@@ -108,6 +108,11 @@ const setupRepository = setup({
     awaitUnmount: assign(({ context, event }) =>
       event.type === 'repository.retire' ? { retiring: [...context.retiring, event.request] } : {},
     ),
+    /** Those that waited to know whether it can be unmounted: somebody needs it, or it is not mounted. */
+    stayForAll: enqueueActions(({ context, enqueue }) => {
+      enqueue.assign({ retiring: [] });
+      for (const request of context.retiring) enqueue.emit(done(request, undefined));
+    }),
     /** There is nothing to unmount, or somebody needs it. */
     stay: enqueueActions(({ event, enqueue }) => {
       if (event.type === 'repository.retire') enqueue.emit(done(event.request, undefined));
@@ -130,6 +135,7 @@ const setupRepository = setup({
   guards: {
     isWanted: ({ context }) => context.waiting.length > 0,
     isHeld: ({ context }) => context.holders.size > 0,
+    isRetiring: ({ context }) => context.retiring.length > 0,
     isLeft: ({ context }) => context.left,
   },
   delays: {
@@ -177,6 +183,7 @@ const FAIL = { type: 'fail', params: ({ event }: { event: { error: unknown } }) 
 /** At rest, with no mount. */
 const UNMOUNTED = {
   'repository.lease': { target: 'creating', actions: 'wait' },
+  'repository.retire': { actions: 'stay' },
 } as const;
 
 export const repositoryMachine = setupRepository.createMachine({
@@ -184,7 +191,7 @@ export const repositoryMachine = setupRepository.createMachine({
   context: ({ input }) => ({
     repository: input.repository,
     holders: new Set(input.holders),
-    left: input.holders === null,
+    left: input.holders === null || input.holders.length > 0,
     retiring: [],
     waiting: [],
     mount: null,
@@ -195,11 +202,11 @@ export const repositoryMachine = setupRepository.createMachine({
   }),
   initial: 'settling',
   on: {
-    // While something is under way a lease waits for its end.
+    // While something is under way a lease waits for its end, and so does who wants it unmounted.
     'repository.lease': { actions: 'wait' },
     'repository.release': { actions: 'drop' },
     'repository.refresh': { actions: 'refuse' },
-    'repository.retire': { actions: 'stay' },
+    'repository.retire': { actions: 'awaitUnmount' },
   },
   states: {
     /** Layers that were found mounted hold it already: their containers read from it. */
@@ -216,7 +223,7 @@ export const repositoryMachine = setupRepository.createMachine({
         src: 'resolveRepository',
         input: workOf,
         onDone: 'created',
-        onError: { target: 'failed', actions: FAIL },
+        onError: { target: 'failed', actions: ['stayForAll', FAIL] },
       },
     },
     created: {
@@ -224,6 +231,7 @@ export const repositoryMachine = setupRepository.createMachine({
         { guard: 'isWanted', target: 'mounting' },
         { guard: 'isHeld', target: 'mounting' },
         { guard: 'isLeft', target: 'unmounting' },
+        { guard: 'isRetiring', target: 'unmounting' },
       ],
       on: UNMOUNTED,
     },
@@ -235,7 +243,7 @@ export const repositoryMachine = setupRepository.createMachine({
           target: 'mounted',
           actions: { type: 'nowMounted', params: ({ event }) => ({ mount: event.output }) },
         },
-        onError: { target: 'failed', actions: FAIL },
+        onError: { target: 'failed', actions: ['stayForAll', FAIL] },
       },
     },
     mounted: {
@@ -250,8 +258,14 @@ export const repositoryMachine = setupRepository.createMachine({
         ],
       },
       states: {
-        choosing: { always: [{ guard: 'isHeld', target: 'held' }, { target: 'idle' }] },
-        held: {},
+        choosing: {
+          always: [
+            { guard: 'isHeld', target: 'held', actions: 'stayForAll' },
+            { guard: 'isRetiring', target: '#repository.unmounting' },
+            { target: 'idle' },
+          ],
+        },
+        held: { on: { 'repository.retire': { actions: 'stay' } } },
         idle: {
           on: { 'repository.retire': { target: '#repository.unmounting', actions: 'awaitUnmount' } },
           after: { grace: '#repository.unmounting' },
@@ -278,7 +292,6 @@ export const repositoryMachine = setupRepository.createMachine({
       },
     },
     unmounting: {
-      on: { 'repository.retire': { actions: 'awaitUnmount' } },
       invoke: {
         src: 'unmountRepository',
         input: workOf,
@@ -290,7 +303,7 @@ export const repositoryMachine = setupRepository.createMachine({
     applied: { always: { guard: 'isWanted', target: 'mounting' }, on: UNMOUNTED },
     /** What held it keeps its hold: a layer that is mounted over a lost repository must be told apart from one that is not. */
     failed: {
-      on: { 'repository.lease': { actions: 'refuse' } },
+      on: { 'repository.lease': { actions: 'refuse' }, 'repository.retire': { actions: 'stay' } },
       after: { backOff: 'settling' },
     },
   },

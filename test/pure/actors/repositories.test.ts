@@ -177,6 +177,19 @@ test('what nobody holds is unmounted at once when it is asked for; what is held 
   assert.deepEqual(states(), [`${R} mounted 1`, `${S} mounted 1`]);
 });
 
+test('what is given back while it is being mounted is unmounted when that is done', async (t) => {
+  const hold = signalled();
+  const source = fakeRepositorySource({ resolve: () => hold.promise });
+  const { repositories, states } = repositoriesOn(t, source);
+  repositories.adopt(R, ['x']);
+  await repositories.release('x', [R]);
+  const lease = repositories.lease('y', [S]);
+  const retired = repositories.retire();
+  hold.signal();
+  await Promise.all([lease, retired]);
+  assert.deepEqual(states(), [`${R} applied 0`, `${S} mounted 1`]);
+});
+
 test('an unmount that fails is told to who asked for it', async (t) => {
   const source = fakeRepositorySource({ release: () => Promise.reject(broken) });
   const { repositories, states } = repositoriesOn(t, source);
