@@ -69,7 +69,7 @@ export class Fetcher {
     this.#options = options;
     this.#routes = new Routes(options);
     const connectMs = Math.max(options.timeoutMs, options.timeoutDirectMs);
-    this.#connections = new Connections({ connections: options.connections, connectMs });
+    this.#connections = new Connections({ connectMs });
     this.#slots = new Slots(options.connections);
   }
 

@@ -1,9 +1,8 @@
 /** One attempt: one question to one server, through one proxy, and its answer. */
 
-import type { Dispatcher } from 'undici';
-
 import { ThinlayerError } from '../../../core/errors.js';
 import { refusal } from '../refusal.js';
+import type { Answer } from './connection.js';
 import type { Connections } from './connections.js';
 import { networkFailure, statusFailure, suspect } from './failure.js';
 import type { Route } from './routes.js';
@@ -38,7 +37,7 @@ export async function transfer<T>(
     const response = await ask(connections, attempt, watch.signal);
     await checkAnswer(response, attempt);
     watch.pause();
-    return await receive(arriving(response.body, attempt, watch));
+    return await receive(arriving(response, attempt, watch));
   } catch (error) {
     if (!signal?.aborted) throw error;
     throw new ThinlayerError('aborted', 'the fetch was cancelled by its caller', {
@@ -58,7 +57,7 @@ async function ask(connections: Connections, attempt: Attempt, signal: AbortSign
   }
 }
 
-async function checkAnswer(response: Dispatcher.ResponseData, attempt: Attempt): Promise<void> {
+async function checkAnswer(response: Answer, attempt: Attempt): Promise<void> {
   const fault = statusFailure(response, attempt.route) ?? headerFault(response, attempt);
   if (!fault) return;
   const length = Number(response.headers['content-length'] ?? Infinity);
@@ -70,7 +69,7 @@ async function checkAnswer(response: Dispatcher.ResponseData, attempt: Attempt):
 /** A body destroyed before its end says so, to whoever destroyed it. */
 function ignoreOwnEnd(): void {}
 
-function headerFault({ headers }: Dispatcher.ResponseData, { path, bound }: Attempt): ThinlayerError | null {
+function headerFault({ headers }: Answer, { path, bound }: Attempt): ThinlayerError | null {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     return refusal(`${path} comes with an encoding that was not asked for: ${String(encoding).slice(0, 80)}`);
@@ -79,11 +78,7 @@ function headerFault({ headers }: Dispatcher.ResponseData, { path, bound }: Atte
   return length > bound ? refusal(`${path} has ${length} bytes, more than the ${bound} it may have`) : null;
 }
 
-async function* arriving(
-  body: Dispatcher.ResponseData['body'],
-  { route, path, bound }: Attempt,
-  watch: Watch,
-): Arriving {
+async function* arriving({ body, readOn }: Answer, { route, path, bound }: Attempt, watch: Watch): Arriving {
   let total = 0;
   const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   try {
@@ -91,6 +86,7 @@ async function* arriving(
       watch.resume();
       const next = await read(chunks, route);
       if (next.done) return;
+      readOn();
       total += next.value.length;
       watch.arrived(next.value.length);
       if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
