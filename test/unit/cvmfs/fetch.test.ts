@@ -93,6 +93,7 @@ const FAULTS: [string, Fault, RegExp][] = [
   ['flips a bit', 'flip a bit', /is not a whole zlib stream|its hash is another/],
   ['appends bytes', 'append', /its hash is another/],
   ['redirects', 'redirect', /answered 302: a redirect to \/elsewhere, which is not followed/],
+  ['redirects to itself', 'redirect loop', /answered 302: a redirect to \/data.*, which is not followed/],
   ['announces a huge body', 'huge length', /has 1125899906842624 bytes, more than the/],
   ['never ends', 'endless', /is not a whole zlib stream|has more than/],
   ['lets a proxy compress', 'gzip', /an encoding that was not asked for: gzip/],
