@@ -17,6 +17,8 @@ import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js'
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { listenOn } from './host/unix-socket.js';
 
+const ENDING = ['SIGTERM', 'SIGINT'] as const;
+
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
   setInterval(() => undefined, 2 ** 30);
@@ -26,8 +28,13 @@ async function serve(args: MountArguments): Promise<void> {
   );
   const config = configure(args);
   for (const { message } of config.notes) log.debug(message);
+  // Before it is mounted nothing has to be undone but the attempt.
+  const giveUp = new AbortController();
+  const abort = () => giveUp.abort();
+  for (const signal of ENDING) process.once(signal, abort);
   const client = await Client.mount({
     config,
+    signal: giveUp.signal,
     arguments: args,
     files: DISK_FILES,
     version: VERSION,
@@ -39,8 +46,8 @@ async function serve(args: MountArguments): Promise<void> {
     },
   });
   const end = () => void unmountAndExit(client, log);
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  for (const signal of ENDING) process.off(signal, abort).on(signal, end);
+  if (giveUp.signal.aborted) end();
   process.on(
     'SIGHUP',
     () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),

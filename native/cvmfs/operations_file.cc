@@ -23,8 +23,9 @@ struct OpenFile : Handles::Handle {
 
 ObjectFile OpenObject(Repository& repository, const OpenFile& file, const std::string& object, uint64_t size) {
   const Entry& entry = *file.entry;
-  if (ObjectFile opened = repository.objects.Open(object, size)) return opened;
-  throw Missing{object, entry.IsCompressed(), size, file.path, entry.Has(kFlagExternal)};
+  std::string cached = CachedName(object, entry.IsCompressed());
+  if (ObjectFile opened = repository.objects.Open(cached, size)) return opened;
+  throw Missing{cached, entry.IsCompressed(), size, file.path, entry.Has(kFlagExternal)};
 }
 
 ObjectFile OpenWhole(Repository& repository, const OpenFile& file) {

@@ -7,6 +7,7 @@ import type { ThinlayerError } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
+import { CatalogPins } from './cache/catalog-pins.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig, NetworkConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
@@ -37,6 +38,8 @@ export interface ClientOptions {
   readonly files: ConfigFiles;
   readonly version: string;
   readonly log: ClientLog;
+  /** Gives up mounting. */
+  readonly signal?: AbortSignal | undefined;
   /** The mount ended though nobody asked for it. */
   readonly ended: (error?: Error) => void;
 }
@@ -69,6 +72,7 @@ export class Client {
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
+  readonly #pins: CatalogPins;
 
   private constructor(
     options: ClientOptions,
@@ -76,7 +80,9 @@ export class Client {
     repository: Repository,
     mount: CvmfsMount,
     objects: Objects,
+    pins: CatalogPins,
   ) {
+    this.#pins = pins;
     this.#options = options;
     this.#fetcher = fetcher;
     this.#repository = repository;
@@ -96,9 +102,10 @@ export class Client {
       // Nothing happens to the repository before it is followed: the client is there by then.
       const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
-      const mount = await mountOn(options, repository);
-      const client = new Client(options, fetcher, repository, mount, objects);
-      await client.#begin();
+      const pins = new CatalogPins(cache);
+      const mount = await mountOn(options, repository, pins);
+      const client = new Client(options, fetcher, repository, mount, objects, pins);
+      await client.#begin(cache);
       return client;
     } catch (error) {
       await fetcher.close();
@@ -141,13 +148,23 @@ export class Client {
     await this.#fetcher.close();
   }
 
-  async #begin(): Promise<void> {
+  async #begin(cache: Cache): Promise<void> {
     try {
       await this.#show();
     } catch (error) {
       throw await undone(error, () => this.unmount());
     }
     void this.#repository.follow();
+    void this.#prepare(cache);
+  }
+
+  /** Behind the back of the first requests. */
+  async #prepare(cache: Cache): Promise<void> {
+    try {
+      await cache.makeDirectories();
+    } catch (error) {
+      this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
+    }
   }
 
   #noteEvent(event: RepositoryEvent): void {
@@ -185,7 +202,9 @@ export class Client {
 
   async #noteUsed(objects: Objects): Promise<void> {
     try {
-      await objects.cache.used(this.#mount.takeUsed());
+      const used = this.#mount.takeUsed();
+      await objects.cache.used(used);
+      this.#pins.keep(used);
     } catch (error) {
       this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
     }
@@ -217,21 +236,24 @@ function resets({ hostResetSeconds, proxyResetSeconds }: NetworkConfig) {
 }
 
 function openRepository(
-  { config, files }: ClientOptions,
+  { config, files, signal }: ClientOptions,
   fetcher: Fetcher,
   objects: Objects,
   onEvent: (event: RepositoryEvent) => void,
 ): Promise<Repository> {
-  return Repository.open({
-    fqrn: config.fqrn,
-    keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
-    blacklist: readBlacklist(config.blacklists, files),
-    fetcher,
-    objects,
-    clock: SYSTEM_CLOCK,
-    ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
-    onEvent,
-  });
+  return Repository.open(
+    {
+      fqrn: config.fqrn,
+      keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
+      blacklist: readBlacklist(config.blacklists, files),
+      fetcher,
+      objects,
+      clock: SYSTEM_CLOCK,
+      ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
+      onEvent,
+    },
+    signal,
+  );
 }
 
 function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist {
@@ -239,7 +261,11 @@ function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist 
   return texts.some((text) => text !== '') ? parseBlacklist(texts.join('\n')) : EMPTY_BLACKLIST;
 }
 
-async function mountOn(options: ClientOptions, repository: Repository): Promise<CvmfsMount> {
+async function mountOn(
+  options: ClientOptions,
+  repository: Repository,
+  pins: CatalogPins,
+): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
   const mount: CvmfsMount = await mountRepository(
@@ -257,19 +283,27 @@ async function mountOn(options: ClientOptions, repository: Repository): Promise<
       kernelCacheSeconds: view.kernelCacheSeconds,
       mountOptions: args.mountOptions,
     },
-    (miss) => void provide(repository, miss, log).then((errno) => mount.complete(miss.number, errno)),
+    (miss) => void provide(repository, pins, miss, log).then((errno) => mount.complete(miss.number, errno)),
     ended,
   );
   return mount;
 }
 
 /** The errno for those who wait: 0 when the object is in the cache. */
-async function provide(repository: Repository, miss: Miss, log: ClientLog): Promise<number> {
+async function provide(
+  repository: Repository,
+  pins: CatalogPins,
+  miss: Miss,
+  log: ClientLog,
+): Promise<number> {
   try {
     if (miss.external)
       throw new Error('its contents are on a server for external files, which are not supported');
     const size = miss.size || MAX_UNKNOWN_BYTES;
-    await repository.fetchObject(parseObjectPath(miss.object), { compressed: miss.compressed, size });
+    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0 };
+    const id = parseObjectPath(miss.object);
+    await repository.fetchObject(id, how);
+    if (id.kind === 'C') pins.hold(miss.object);
     return 0;
   } catch (failure) {
     const error: ThinlayerError = asThinlayerError(failure);

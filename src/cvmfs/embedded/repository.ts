@@ -55,18 +55,19 @@ export class Repository {
 
   /**
    * Verified from a server; or else as it was last seen, if the cache still holds that root catalog (`offline` in its
-   * facts says why). Rejects as `loadTrusted` does, when there is neither.
+   * facts says why). Rejects as `loadTrusted` does, when there is neither; with `aborted` when `signal` says so.
    */
-  static async open(options: RepositoryOptions): Promise<Repository> {
+  static async open(options: RepositoryOptions, signal?: AbortSignal): Promise<Repository> {
     const { fqrn, objects, clock } = options;
     const known = await readBreadcrumb(objects.cache.directory, fqrn);
     try {
-      const trusted = await loadTrusted(options, known, null);
+      const trusted = await loadTrusted({ ...options, signal }, known, null);
       if (!trusted) throw new ThinlayerError('internal', `manifest of ${fqrn} was not loaded`);
       const seen = breadcrumb(trusted);
       await writeBreadcrumb(objects.cache.directory, fqrn, seen);
       return new Repository(options, { ...seen, trusted, offline: null, heardAt: clock.now() });
     } catch (error) {
+      if (signal?.aborted) throw error;
       return await Repository.#openOffline(options, known, asThinlayerError(error));
     }
   }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import { FIXTURES } from '../../pure/cvmfs/fixtures.js';
@@ -35,7 +35,7 @@ export interface Request {
 
 export class RepositoryServer {
   readonly requests: Request[] = [];
-  /** Folders of test/fixtures/cvmfs, the first that has a file wins. */
+  /** Folders of test/fixtures/cvmfs, or of elsewhere by an absolute path; the first that has a file wins. */
   layers: string[];
   readonly deleted = new Set<string>();
   /** Further files. */
@@ -107,7 +107,7 @@ export class RepositoryServer {
     if (further) return further;
     for (const layer of this.layers) {
       try {
-        return readFileSync(join(FIXTURES, layer, path));
+        return readFileSync(join(resolve(FIXTURES, layer), path));
       } catch (error) {
         if (!['ENOENT', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
       }
