@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 
 import { asThinlayerError, ThinlayerError } from './core/errors.js';
 import { VERSION } from './core/version.js';
+import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
 import type { ClientConfig } from './cvmfs/embedded/config/client-config.js';
 import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
@@ -109,6 +110,10 @@ async function reportMounted(fd: number | null): Promise<void> {
 
 let reportTo: number | null = null;
 try {
+  if (process.argv[2] === 'ctl') {
+    process.stdout.write(await runCtl(process.argv.slice(3)));
+    process.exit(0);
+  }
   const command = parseMountArguments(process.argv.slice(2), process.cwd());
   if (command.kind === 'help') console.log(MOUNT_USAGE);
   else if (command.kind === 'version') console.log(VERSION);

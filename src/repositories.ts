@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { ThinlayerError } from './core/errors.js';
+import { CVMFS_RUN_DIRECTORY } from './core/places.js';
 import type { Mounter } from './core/ports.js';
 import type { RepositorySource } from './core/repository.js';
 import type { HomeConfig } from './core/service.js';
@@ -20,7 +21,7 @@ export function repositorySource({ home, options }: HomeConfig, mounter: Mounter
       return embeddedSource({
         directory: join(home, 'cvmfs'),
         configDirectory: options.cvmfsConfigDirectory,
-        runDirectory: '/run/thinlayer/cvmfs',
+        runDirectory: CVMFS_RUN_DIRECTORY,
         logDirectory: join(home, 'cvmfs'),
         command: [process.execPath, CLIENT],
         unmount: (mountpoint) => mounter.unmount(mountpoint),

@@ -1,7 +1,9 @@
 /** Talks to a `thinlayer-cvmfs` over its control socket. */
 
+import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 import { ThinlayerError } from '../core/errors.js';
@@ -10,7 +12,7 @@ import type { ErrorCode } from '../core/errors.js';
 /** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
 const TIMEOUT_MS = 120_000;
 
-/** The JSON that it answers. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
+/** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
 export async function askClient(socketPath: string, method: string, path: string): Promise<unknown> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent: ClientRequest = request(
@@ -21,10 +23,18 @@ export async function askClient(socketPath: string, method: string, path: string
     sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
     sent.end();
   });
-  const value: unknown = JSON.parse(await text(response));
+  const body = await text(response);
+  if (response.statusCode === 200 && /^text\//.test(response.headers['content-type'] ?? '')) return body;
+  const value: unknown = JSON.parse(body);
   if (response.statusCode === 200) return value;
   const { code, message } = value as { code: ErrorCode; message: string };
   throw new ThinlayerError(code, message, { op: path.slice(1) });
+}
+
+/** Of the process that a daemon started for that mountpoint. Two homes may mount the same repository. */
+export function socketOf(mountpoint: string, runDirectory: string): string {
+  const digest = createHash('sha256').update(mountpoint).digest('hex').slice(0, 24);
+  return join(runDirectory, `${digest}.sock`);
 }
 
 /** `closed` resolves when the process ends, or `end` was called. */

@@ -5,7 +5,6 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -14,7 +13,7 @@ import type { Readable } from 'node:stream';
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
 import type { RepositoryMount, RepositorySource } from '../core/repository.js';
-import { askClient, watchClient } from './client-socket.js';
+import { askClient, socketOf, watchClient } from './client-socket.js';
 
 export interface EmbeddedOptions {
   /** Mountpoints are made here, named after their repositories. */
@@ -159,10 +158,8 @@ class EmbeddedSource implements RepositorySource {
     return join(this.#options.directory, repository);
   }
 
-  /** Two homes may mount the same repository. */
   #socket(repository: string): string {
-    const digest = createHash('sha256').update(this.#mountpoint(repository)).digest('hex').slice(0, 24);
-    return join(this.#options.runDirectory, `${digest}.sock`);
+    return socketOf(this.#mountpoint(repository), this.#options.runDirectory);
   }
 }
 

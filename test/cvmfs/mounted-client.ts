@@ -1,5 +1,6 @@
 /** A `thinlayer-cvmfs` of a test's own: a real process, mounted in a temporary directory, gone with the test. */
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -95,6 +96,11 @@ export class MountedClient {
     if (existsSync(join(this.cache, object)))
       await this.sh(`dd if=${path} iflag=nocache count=0 status=none`);
     rmSync(join(this.cache, object), { force: true });
+  }
+
+  /** Asks until it is so; each question takes the process a turn. */
+  async until(isSo: () => Promise<boolean>): Promise<void> {
+    for (let asked = 0; !(await isSo()); ++asked) assert.ok(asked < 5_000, 'it does not come true');
   }
 
   /** Its exit code. */

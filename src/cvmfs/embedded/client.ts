@@ -7,15 +7,20 @@ import type { ThinlayerError } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
+import { CacheControl } from './cache-control.js';
+import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig, NetworkConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { withoutPassword } from './fetch/failover.js';
 import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
+import type { Proxy } from './fetch/routes.js';
+import { metricsText } from './metrics.js';
 import { mountRepository } from './mount.js';
 import type { CvmfsMount, Miss } from './mount.js';
-import { objectPath, parseObjectPath } from './object-id.js';
+import { hashText, objectPath, parseObjectPath } from './object-id.js';
 import { Objects } from './objects.js';
 import { Repository } from './repository.js';
 import type { RepositoryEvent } from './repository.js';
@@ -57,12 +62,7 @@ export interface ClientStatus {
   /** Where the next request goes. */
   readonly host: string | null;
   readonly proxy: string | null;
-  readonly cache: {
-    readonly directory: string;
-    readonly bytes: number;
-    readonly limit: number;
-    readonly objects: number;
-  };
+  readonly cache: ShownCacheFacts;
   readonly statistics: Readonly<Record<string, number>>;
 }
 
@@ -73,6 +73,7 @@ export class Client {
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
   readonly #pins: CatalogPins;
+  readonly cache: CacheControl;
 
   private constructor(
     options: ClientOptions,
@@ -83,6 +84,7 @@ export class Client {
     pins: CatalogPins,
   ) {
     this.#pins = pins;
+    this.cache = new CacheControl(objects.cache);
     this.#options = options;
     this.#fetcher = fetcher;
     this.#repository = repository;
@@ -117,7 +119,6 @@ export class Client {
     const { config, arguments: args, version } = this.#options;
     const { root, revision, offline } = this.#repository.facts;
     const route = this.#fetcher.route;
-    const { directory, bytes, limit, objects } = this.#repository.cacheFacts;
     return {
       repository: config.fqrn,
       mountpoint: args.mountpoint,
@@ -127,10 +128,33 @@ export class Client {
       root: objectPath(root),
       offline: offline?.message ?? null,
       host: route?.host ?? null,
-      proxy: route?.proxy ?? null,
-      cache: { directory, bytes, limit, objects },
+      proxy: route?.proxy ? withoutPassword(route.proxy) : null,
+      cache: this.cache.facts(),
       statistics: this.#mount.statistics(),
     };
+  }
+
+  revision(): { readonly revision: number; readonly root: string; readonly published: string | null } {
+    const { revision, root, published } = this.#repository.facts;
+    // A Date holds less than a manifest may say.
+    const date = new Date(Math.min(published * 1000, 8.64e15));
+    return { revision, root: hashText(root), published: published === 0 ? null : date.toISOString() };
+  }
+
+  /** In the order of the configuration; `next` is asked next. */
+  hosts(): readonly { readonly host: string; readonly next: boolean }[] {
+    const next = this.#fetcher.route?.host;
+    return this.#fetcher.servers.hosts.map((host) => ({ host, next: host === next }));
+  }
+
+  proxies(): { readonly next: string; readonly groups: readonly (readonly string[])[] } {
+    const shown = (proxy: Proxy) => (proxy === null ? 'DIRECT' : withoutPassword(proxy));
+    const groups = this.#fetcher.servers.proxies.map((group) => group.map(shown));
+    return { next: shown(this.#fetcher.route?.proxy ?? null), groups };
+  }
+
+  metrics(): string {
+    return metricsText(this.status(), this.#fetcher.counters.hosts);
   }
 
   /** Looks for a new revision now, and shows it. Rejects if no server could be heard. */
@@ -194,7 +218,7 @@ export class Client {
       'user.revision': String(revision),
       'user.root_hash': root.hex,
       'user.host': route?.host ?? servers[0] ?? '',
-      'user.proxy': route?.proxy ?? 'DIRECT',
+      'user.proxy': route?.proxy ? withoutPassword(route.proxy) : 'DIRECT',
       'user.pid': String(process.pid),
       'user.version': this.#options.version,
     };

@@ -6,7 +6,6 @@
 import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
 import { readBreadcrumb, writeBreadcrumb } from './cache/breadcrumb.js';
 import type { Breadcrumb } from './cache/breadcrumb.js';
-import type { CacheFacts } from './cache/cache.js';
 import { loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import type { ObjectId } from './object-id.js';
@@ -84,10 +83,6 @@ export class Repository {
 
   get facts(): RepositoryFacts {
     return this.#facts;
-  }
-
-  get cacheFacts(): CacheFacts {
-    return this.#options.objects.cache.facts;
   }
 
   /** See `Objects.fetch`. */

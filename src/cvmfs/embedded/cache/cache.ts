@@ -35,6 +35,8 @@ export interface CacheFacts {
   readonly bytes: number;
   readonly objects: number;
   readonly pinnedBytes: number;
+  /** By this process. */
+  readonly evictions: number;
 }
 
 /** A transaction that was not written to for that long belongs to a process that died. */
@@ -134,7 +136,8 @@ export class Cache {
 
   get facts(): CacheFacts {
     const { bytes, count, pinnedBytes } = this.#usage;
-    return { directory: this.directory, limit: this.#room.limit, bytes, objects: count, pinnedBytes };
+    const { limit, evictions } = this.#room;
+    return { directory: this.directory, limit, bytes, objects: count, pinnedBytes, evictions };
   }
 
   list(): StoredObject[] {

@@ -19,6 +19,7 @@ export class Room {
   #limit: number;
   #reserved = 0;
   #addedSinceScan = 0;
+  #evictions = 0;
   #queue: Promise<void> = Promise.resolve();
   /** Tells the first of the queue that a write has ended. */
   #released: () => void = () => {};
@@ -27,6 +28,10 @@ export class Room {
     this.#directory = directory;
     this.#usage = usage;
     this.#limit = limit;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
   }
 
   get limit(): number {
@@ -87,6 +92,7 @@ export class Room {
 
   async remove(object: string): Promise<void> {
     await rm(join(this.#directory, object), { force: true });
+    this.#evictions += 1;
     this.#usage.remove(object);
   }
 

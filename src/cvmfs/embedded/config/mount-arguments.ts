@@ -12,9 +12,10 @@ import type { MountOptions } from './mount-options.js';
 export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the foreground
 
   thinlayer-cvmfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION]...]... [--config-dir DIR]
+  thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND     asks one that runs; --help of it tells what
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
-  --control SOCKET     answer questions there (status, refresh, quit)
+  --control SOCKET     answer questions there: see thinlayer-cvmfs ctl --help
   --report-fd N        write one line of JSON to descriptor N: mounted, or why not
   -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
   -o config=FILES      read these files, separated by colons, in place of the directory

@@ -4,6 +4,7 @@ import { ThinlayerError } from '../../../core/errors.js';
 import { refusal } from '../refusal.js';
 import type { Answer } from './connection.js';
 import type { Connections } from './connections.js';
+import type { HostCounts } from './counters.js';
 import { networkFailure, statusFailure, suspect } from './failure.js';
 import type { Route } from './routes.js';
 import { Watch } from './watch.js';
@@ -19,6 +20,7 @@ export interface Attempt {
   /** More bytes than that are refused. */
   readonly bound: number;
   readonly limits: SpeedLimits;
+  readonly counts: HostCounts;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -78,7 +80,11 @@ function headerFault({ headers }: Answer, { path, bound }: Attempt): ThinlayerEr
   return length > bound ? refusal(`${path} has ${length} bytes, more than the ${bound} it may have`) : null;
 }
 
-async function* arriving({ body, readOn }: Answer, { route, path, bound }: Attempt, watch: Watch): Arriving {
+async function* arriving(
+  { body, readOn }: Answer,
+  { route, path, bound, counts }: Attempt,
+  watch: Watch,
+): Arriving {
   let total = 0;
   const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   try {
@@ -88,6 +94,7 @@ async function* arriving({ body, readOn }: Answer, { route, path, bound }: Attem
       if (next.done) return;
       readOn();
       total += next.value.length;
+      counts.bytes += next.value.length;
       watch.arrived(next.value.length);
       if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
       watch.pause();
