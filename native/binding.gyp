@@ -69,6 +69,7 @@
         "cvmfs/objects.cc",
         "cvmfs/entry.cc",
         "cvmfs/xattrs.cc",
+        "cvmfs/query.cc",
         "cvmfs/variables.cc",
         "cvmfs/object_name.cc",
         "cvmfs/md5.cc"

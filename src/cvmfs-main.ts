@@ -76,7 +76,6 @@ function configure(args: MountArguments): ClientConfig {
     throw new ThinlayerError('failed_precondition', message, { op: 'mount' });
   }
   // To go on without them would show other files, or run as somebody else, than was asked for.
-  if (config.pinned) throw notYet(`a ${config.pinned.kind} to mount in place of the newest revision`);
   if (args.uid !== null || args.gid !== null) throw notYet('uid and gid');
   return config;
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "../worker.h"
+#include "query.h"
 #include "refresh.h"
 #include "session.h"
 
@@ -224,6 +225,7 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
+  exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
   return exports;
 }
 

@@ -43,6 +43,8 @@ export interface NativeMount {
 }
 
 interface CvmfsAddon {
+  /** The first row's columns as text; null: there is none. */
+  queryDatabase(path: string, sql: string, words: readonly string[]): Promise<string[] | null>;
   mountRepository(
     options: NativeOptions,
     onMiss: (miss: Miss) => void,

@@ -268,6 +268,7 @@ function openRepository(
   return Repository.open(
     {
       fqrn: config.fqrn,
+      pinned: config.pinned,
       keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
       blacklist: readBlacklist(config.blacklists, files),
       fetcher,
