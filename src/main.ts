@@ -28,6 +28,7 @@ async function serve(args: DaemonArguments): Promise<void> {
     died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
     repositoryDied: (repository, cause) =>
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
+    repositoryLost: (repository, { message }) => log.error({ repository }, message),
     version: VERSION,
   });
   const init = (request: InitRequest) => openHome(supervisor, args, request);

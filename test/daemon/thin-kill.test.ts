@@ -160,7 +160,11 @@ killTest(
       await readFile(daemon.path('thinlayerd.log'), 'utf8'),
       /the process that served the repository .* ended; its log is/,
     );
+    const causes = async () =>
+      (await daemon.layers()).filter(({ cause }) => cause !== null).map(({ id }) => String(id));
+    assert.equal((await causes()).length, CONTAINERS, 'each container that has to be restarted is told');
     await assertRestartedRuns(daemon);
+    assert.ok(!(await causes()).includes('c0'));
     await assertEnds(daemon, readers);
   },
 );

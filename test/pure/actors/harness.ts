@@ -22,6 +22,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     now: () => opened.time,
     died: (id) => opened.deaths.push(id),
     repositoryDied: () => undefined,
+    repositoryLost: () => undefined,
     version: '1.2.3',
   });
   return Object.assign(opened, { supervisor });
