@@ -12,6 +12,7 @@ import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
 import { leaseLowers, releaseLowers } from './lowers.js';
+import { beginStart, endStart } from './starts.js';
 import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
 import type { Work } from './layer.machine.js';
@@ -113,6 +114,7 @@ async function mountLayer(
     const plan = mountOf(engine, id, paths, request.label);
     if (!plan) return known(engine, id).paths.diff;
     await engine.mounter.mount(plan);
+    if (plan.writable) beginStart(engine, holderOf(id), lowers, paths);
     return plan.target;
   } catch (error) {
     throw await undone(error, () => releaseLowers(grounds, holderOf(id), lowers));
@@ -135,7 +137,11 @@ function eitherOf(
 async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { engine } = grounds;
   await engine.mounter.unmount(mountpointOf(engine, id));
-  if (engine.store.get(id)) await releaseLowers(grounds, holderOf(id), engine.store.links(id).lowers);
+  const layer = engine.store.get(id);
+  if (!layer) return;
+  const { lowers } = engine.store.links(id);
+  if (layer.record.kind === 'container') endStart(engine, holderOf(id), lowers);
+  await releaseLowers(grounds, holderOf(id), lowers);
 }
 
 /** Who holds the repositories of a mounted layer. */

@@ -78,6 +78,11 @@ export class LayerRegistry {
     return entry.gate.pass(turn, signal).finally(() => this.#rest(id, entry));
   }
 
+  /** True if nobody works on the layer or waits to, and it is not mounted: what the store says of it is all there is. */
+  idle(id: LayerId): boolean {
+    return !this.#mounted.has(id) && (this.#entries.get(id)?.gate.idle ?? true);
+  }
+
   /** The state of each layer that is mounted or worked on, by its name in the machine; for reports. */
   *states(): Iterable<{ id: LayerId; state: string; uses: number; mounted: boolean }> {
     for (const [id, { actor }] of this.#entries) {

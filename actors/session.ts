@@ -11,6 +11,7 @@ import type { ByteStream, Cancel } from '../src/core/service.js';
 import { Calls } from './calls.js';
 import { Holds } from './holds.js';
 import { holderOf, known } from './layer.logic.js';
+import { needsMount } from './layer.machine.js';
 import { leaseLowers, releaseLowers, repositoriesOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
@@ -56,7 +57,10 @@ export class Session {
   }
 
   /** A use that was counted for a caller who is gone would never end: it is taken back. */
-  async attach(id: LayerId, label: string | null, { signal }: Cancel): Promise<string> {
+  async attach(id: LayerId, label: string | null, cancel: Cancel): Promise<string> {
+    const asItIs = this.#unmountedTree(id);
+    if (asItIs !== undefined) return asItIs;
+    const { signal } = cancel;
     const path = (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
     if (!signal?.aborted) return path;
     await this.detach(id);
@@ -66,6 +70,7 @@ export class Session {
   }
 
   async detach(id: LayerId): Promise<void> {
+    if (this.#unmountedTree(id) !== undefined) return;
     await this.registry.ask(id, { type: 'layer.detach' });
   }
 
@@ -118,6 +123,16 @@ export class Session {
   async cleanup(): Promise<void> {
     const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
     for (const { id } of unused) await this.detach(id);
+  }
+
+  /**
+   * The tree of a layer that nothing is mounted for, and nothing counted: to use it is to read the store, and waits for
+   * an actor only while one works on it. dockerd asks for such layers again and again.
+   */
+  #unmountedTree(id: LayerId): string | undefined {
+    if (!this.registry.idle(id)) return undefined;
+    const info = this.engine.store.get(id);
+    return info && !needsMount(info) ? info.paths.diff : undefined;
   }
 
   /** The containers of mounted layers read from their repositories already. */

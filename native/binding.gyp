@@ -67,6 +67,8 @@
         "cvmfs/connections.cc",
         "cvmfs/database.cc",
         "cvmfs/objects.cc",
+        "cvmfs/contents.cc",
+        "cvmfs/listings.cc",
         "cvmfs/entry.cc",
         "cvmfs/xattrs.cc",
         "cvmfs/query.cc",

@@ -96,7 +96,7 @@ async function assemble({ config, addon, store, probe, mounted, left, log }: Par
     },
     `${config.home} is open`,
   );
-  const repositories = repositorySource(config, mounter);
+  const repositories = repositorySource(config, mounter, log);
   return { config, facts: probe, store, mounter, archive, repositories, mounted: inUse };
 }
 

@@ -3,6 +3,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { Logger } from 'pino';
+
 import { ThinlayerError } from './core/errors.js';
 import { CVMFS_RUN_DIRECTORY } from './core/places.js';
 import type { Mounter } from './core/ports.js';
@@ -13,7 +15,11 @@ import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 
 const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
 
-export function repositorySource({ home, options }: HomeConfig, mounter: Mounter): RepositorySource {
+export function repositorySource(
+  { home, options }: HomeConfig,
+  mounter: Mounter,
+  log: Logger,
+): RepositorySource {
   switch (options.cvmfsMount) {
     case 'external':
       return externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
@@ -25,6 +31,10 @@ export function repositorySource({ home, options }: HomeConfig, mounter: Mounter
         logDirectory: join(home, 'cvmfs'),
         command: [process.execPath, CLIENT],
         unmount: (mountpoint) => mounter.unmount(mountpoint),
+        ...(options.cvmfsPrefetch && {
+          prefetchFailed: ({ message }) =>
+            log.warn(`what an image reads at its start is not remembered: ${message}`),
+        }),
       });
     case 'cvmfs2':
       throw new ThinlayerError(

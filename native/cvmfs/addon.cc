@@ -155,7 +155,7 @@ Napi::Value StatisticsJs(const MountPtr& mount, const Napi::CallbackInfo& info) 
   auto tree = repository.TreeOrNull();
   const std::pair<const char*, uint64_t> all[] = {{"lookups", counters.lookups},
                                                   {"opens", counters.opens},
-                                                  {"directoryOpens", counters.directory_opens},
+                                                  {"listings", counters.listings},
                                                   {"reads", counters.reads},
                                                   {"bytesRead", counters.bytes_read},
                                                   {"misses", counters.misses},

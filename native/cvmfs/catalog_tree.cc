@@ -5,11 +5,6 @@
 #include <cerrno>
 
 namespace thinlayer::cvmfs {
-namespace {
-
-constexpr size_t kMaxEntries = 8192;
-
-}  // namespace
 
 CatalogTree::CatalogTree(Connections& connections, const std::string& root, uint64_t revision, CatalogTree* earlier)
     : connections_(connections),
@@ -45,28 +40,11 @@ std::shared_ptr<const Catalog> CatalogTree::Mounted(const std::string& path, con
 
 EntryPtr CatalogTree::Find(const std::string& path) {
   PathHash hash = Md5(path);
-  {
-    std::lock_guard<std::mutex> lock(entries_mutex_);
-    auto known = by_path_.find(hash);
-    if (known != by_path_.end()) {
-      entries_.splice(entries_.begin(), entries_, known->second);
-      return known->second->second;
-    }
-  }
+  if (auto found = entries_.Get(hash); found.known) return found.value;
   // A nested catalog's mountpoint is told by the catalog around it: a stat of it loads nothing.
   std::string parent = path.empty() ? path : path.substr(0, path.rfind('/'));
-  return Remember(hash, CatalogOf(parent)->Find(path));
-}
-
-EntryPtr CatalogTree::Remember(const PathHash& path, EntryPtr entry) {
-  std::lock_guard<std::mutex> lock(entries_mutex_);
-  if (by_path_.count(path) > 0) return entry;
-  entries_.emplace_front(path, entry);
-  by_path_[path] = entries_.begin();
-  if (entries_.size() > kMaxEntries) {
-    by_path_.erase(entries_.back().first);
-    entries_.pop_back();
-  }
+  EntryPtr entry = CatalogOf(parent)->Find(path);
+  entries_.Put(hash, entry);
   return entry;
 }
 

@@ -3,7 +3,6 @@
 #define THINLAYER_CVMFS_CATALOG_TREE_H_
 
 #include <condition_variable>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "catalog.h"
+#include "recent.h"
 
 namespace thinlayer::cvmfs {
 
@@ -47,7 +47,6 @@ class CatalogTree {
   using Catalogs = std::unordered_map<std::string, std::shared_ptr<const Catalog>>;  // nested, by mountpoint
   Catalogs Loaded();
   std::shared_ptr<const Catalog> Mounted(const std::string& path, const CatalogReference& reference);
-  EntryPtr Remember(const PathHash& path, EntryPtr entry);
 
   Connections& connections_;
   const std::shared_ptr<const Catalog> root_;
@@ -58,11 +57,8 @@ class CatalogTree {
   std::mutex catalogs_mutex_;
   Catalogs catalogs_;
 
-  // Entries found and not found, last used first.
-  using Found = std::pair<PathHash, EntryPtr>;
-  std::mutex entries_mutex_;
-  std::list<Found> entries_;
-  std::unordered_map<PathHash, std::list<Found>::iterator, PathHashHasher> by_path_;
+  // Also that there is none.
+  Recent<PathHash, EntryPtr, PathHashHasher> entries_{8192};
 
   std::mutex uses_mutex_;
   std::condition_variable unused_;

@@ -111,23 +111,20 @@ std::string Inodes::PathOf(uint64_t number) {
   return Path(&Get(number));
 }
 
-void Inodes::NoteOpen(uint64_t number, EntryPtr entry) {
+void Inodes::Retain(const EntryPtr& entry) {
   std::lock_guard<std::mutex> lock(mutex_);
-  Node& node = Get(number);
-  ++node.opened;
-  node.entry = std::move(entry);
+  auto known = nodes_.find(Place(entry->identity));
+  if (known != nodes_.end()) known->second->retained = entry;
 }
 
-void Inodes::NoteRelease(uint64_t number) {
+EntryPtr Inodes::Retained(uint64_t number) {
   std::lock_guard<std::mutex> lock(mutex_);
-  auto found = nodes_.find(number);
-  if (found == nodes_.end()) return;
-  if (--found->second->opened == 0) found->second->entry.reset();
+  return Get(number).retained;
 }
 
-EntryPtr Inodes::OpenEntry(uint64_t number) {
+PathHash Inodes::IdentityOf(uint64_t number) {
   std::lock_guard<std::mutex> lock(mutex_);
-  return Get(number).entry;
+  return Get(number).identity;
 }
 
 bool Inodes::Is(uint64_t number, const PathHash& identity) {

@@ -31,10 +31,10 @@ class Inodes {
   std::string PathOf(uint64_t number);
   uint64_t ParentOf(uint64_t number);  // of the root: itself
 
-  // While files of the inode are open their entry stays with it: the path may show another file in the next revision.
-  void NoteOpen(uint64_t number, EntryPtr entry);
-  void NoteRelease(uint64_t number);
-  EntryPtr OpenEntry(uint64_t number);
+  // As long as the kernel knows the inode, which it may have open: what it was before its path showed something else.
+  void Retain(const EntryPtr& entry);
+  EntryPtr Retained(uint64_t number);
+  PathHash IdentityOf(uint64_t number);
   bool Is(uint64_t number, const PathHash& identity);
 
   struct Known {
@@ -53,9 +53,8 @@ class Inodes {
     uint64_t number = 0;
     uint64_t references = 0;
     uint32_t children = 0;
-    uint32_t opened = 0;
     bool directory = false;
-    EntryPtr entry;
+    EntryPtr retained;
   };
   Node& Get(uint64_t number);
   uint64_t Place(const PathHash& identity) const;

@@ -64,7 +64,7 @@ const std::map<std::string, Magic>& All() {
       {"user.repo_counters", {Of::kAny, [](const Asked& a) { return Counters(a.tree.root()); }}},
       {"user.nclg", {Of::kAny, [](const Asked& a) { return std::to_string(a.tree.LoadedObjects().size()); }}},
       {"user.ndiropen",
-       {Of::kAny, [](const Asked& a) { return std::to_string(a.repository.counters.directory_opens.load()); }}},
+       {Of::kAny, [](const Asked& a) { return std::to_string(a.repository.counters.listings.load()); }}},
       {"user.nopen", {Of::kAny, [](const Asked& a) { return std::to_string(a.repository.counters.opens.load()); }}},
       {"user.revision", {Of::kAny, [](const Asked& a) { return std::to_string(a.tree.revision()); }}},
       {"user.root_hash", {Of::kAny, [](const Asked& a) { return CatalogHash(a.tree.root()); }}},

@@ -5,10 +5,18 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-void Init(void*, fuse_conn_info* connection) {
+void Init(void* data, fuse_conn_info* connection) {
+  KernelTraits& kernel = static_cast<Repository*>(data)->kernel;
+  kernel.opens_files_itself = (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+  kernel.opens_directories_itself = (connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
+  // Reads ahead count as background work, and each that waits for an object takes a place: those of files that are here
+  // must not wait for it.
+  connection->max_background = connection->congestion_threshold = 32767;
   // Contents never change under an inode, so nothing may be thrown away because of a time; links may be cached as well.
   // Listings always come with all of their entries: a row is read whole anyway, and a look-up costs a way to here and back.
-  connection->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO);
+  // Who reads past the kernel's cache waits where a signal reaches it.
+  connection->want &=
+      ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO);
   constexpr unsigned kWanted = FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
                                FUSE_CAP_ASYNC_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
                                FUSE_CAP_EXPIRE_ONLY;

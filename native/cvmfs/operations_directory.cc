@@ -1,4 +1,4 @@
-// Listings. An open directory is a listing made once, when it was opened.
+// Listings.
 #include <algorithm>
 #include <cerrno>
 #include <vector>
@@ -8,28 +8,14 @@
 namespace thinlayer::cvmfs {
 namespace {
 
-struct Directory : Handles::Handle {
-  std::weak_ptr<CatalogTree> tree;
-  std::vector<EntryPtr> entries;  // without hidden ones
-};
-
-void OpenDir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
-  Serve(request, [inode, file = *info](fuse_req_t r, Repository& repository) mutable {
-    repository.counters.directory_opens++;
-    CatalogTree::Use tree = repository.UseTree();
-    EntryPtr entry = repository.EntryOf(*tree.tree(), inode);
-    if (!S_ISDIR(entry->mode)) throw Fault{ENOTDIR};
-    auto directory = std::make_shared<Directory>();
-    directory->tree = tree.tree();
-    directory->entries = repository.List(*tree.tree(), repository.inodes.PathOf(inode));
-    auto hidden = [](const EntryPtr& each) { return each->Has(kFlagHidden); };
-    auto& entries = directory->entries;
-    entries.erase(std::remove_if(entries.begin(), entries.end(), hidden), entries.end());
-    file.keep_cache = 1;
-    file.cache_readdir = 1;
-    file.fh = repository.handles.Keep(std::move(directory));
-    if (fuse_reply_open(r, &file) != 0) repository.handles.Drop(file.fh);
-  });
+ListingPtr ListingOf(Repository& repository, const CatalogTree::Use& tree, uint64_t inode) {
+  std::shared_ptr<CatalogTree> shown = repository.TreeOf(tree, inode);
+  ListingPtr known = repository.listings.Get(inode).value;
+  if (known && known->tree.lock() == shown) return known;
+  repository.counters.listings++;
+  auto made = std::make_shared<Listing>(shown, repository.List(*shown, repository.inodes.PathOf(inode)));
+  repository.listings.Put(inode, made);
+  return made;
 }
 
 // Collects the entries of one answer, as many as fit.
@@ -89,12 +75,11 @@ class References {
   std::vector<uint64_t> numbers_;
 };
 
-// With all that a lookup would answer; `stale`: not to be kept, since another revision is shown by now.
+// With all that a lookup would answer.
 bool PutEntry(Answer& answer, fuse_req_t request, References& references, uint64_t parent, const Entry& entry,
-              off_t offset, bool stale) {
+              off_t offset) {
   Repository& repository = RepositoryOf(request);
   fuse_entry_param param = EntryParam(repository, parent, entry);
-  if (stale) param.attr_timeout = param.entry_timeout = 0;
   bool fits = answer.Put([&](char* at, size_t left) {
     return fuse_add_direntry_plus(request, at, left, entry.name.c_str(), &param, offset);
   });
@@ -103,48 +88,50 @@ bool PutEntry(Answer& answer, fuse_req_t request, References& references, uint64
   return fits;
 }
 
-void List(fuse_req_t request, fuse_ino_t inode, size_t size, off_t start, const fuse_file_info* info, bool plus) {
-  Serve(request, [inode, size, start, handle = info->fh, plus](fuse_req_t r, Repository& repository) {
+void List(fuse_req_t request, fuse_ino_t inode, size_t size, off_t start, bool plus) {
+  Serve(request, [inode, size, start, plus](fuse_req_t r, Repository& repository) {
     CatalogTree::Use tree = repository.UseTree();
-    auto directory = repository.handles.Get<Directory>(handle);
-    bool stale = directory->tree.lock() != tree.tree();
+    ListingPtr listing = ListingOf(repository, tree, inode);
     Answer answer(r, size);
     References references(repository.inodes);
     off_t offset = start;
     if (offset == 0 && PutDot(answer, r, inode, 1, plus)) offset = 1;
     if (offset == 1 && PutDot(answer, r, repository.inodes.ParentOf(inode), 2, plus)) offset = 2;
     // The offset of an entry is where the next one is found.
-    for (size_t i = static_cast<size_t>(offset) - 2; offset >= 2 && i < directory->entries.size(); ++i) {
-      const Entry& entry = *directory->entries[i];
-      off_t next = static_cast<off_t>(i) + 3;
-      bool fits = plus ? PutEntry(answer, r, references, inode, entry, next, stale)
-                       : PutName(answer, r, repository, entry, next);
+    for (auto at = listing->After(offset); offset >= 2 && at != listing->places.end(); ++at) {
+      const auto& [next, entry] = *at;
+      bool fits = plus ? PutEntry(answer, r, references, inode, *entry, next) : PutName(answer, r, repository, *entry, next);
       if (!fits) break;
     }
     if (answer.Reply() == 0) references.Handed();
   });
 }
 
-void ReadDir(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info* info) {
-  List(request, inode, size, offset, info, false);
+// Nothing is kept for an open directory.
+void OpenDirectory(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  if (RepositoryOf(request).kernel.opens_directories_itself) {
+    fuse_reply_err(request, ENOSYS);
+    return;
+  }
+  info->keep_cache = 1;
+  info->cache_readdir = 1;
+  fuse_reply_open(request, info);
 }
 
-void ReadDirPlus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info* info) {
-  List(request, inode, size, offset, info, true);
+void ReadDir(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info*) {
+  List(request, inode, size, offset, false);
 }
 
-void ReleaseDir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  RepositoryOf(request).handles.Drop(info->fh);
-  fuse_reply_err(request, 0);
+void ReadDirPlus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info*) {
+  List(request, inode, size, offset, true);
 }
 
 }  // namespace
 
 void AddDirectoryOperations(fuse_lowlevel_ops& operations) {
-  operations.opendir = OpenDir;
+  operations.opendir = OpenDirectory;
   operations.readdir = ReadDir;
   operations.readdirplus = ReadDirPlus;
-  operations.releasedir = ReleaseDir;
 }
 
 }  // namespace thinlayer::cvmfs

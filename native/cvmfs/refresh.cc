@@ -71,9 +71,11 @@ class Invalidation {
       int order = old == before.end() ? 1 : now == after.end() ? -1 : (*old)->name.compare((*now)->name);
       if (order != 0) {
         names_changed = true;
+        if (order < 0) repository_.inodes.Retain(*old);
         StaleName(directory, order < 0 ? **old++ : **now++);
         continue;
       }
+      if ((*old)->identity != (*now)->identity) repository_.inodes.Retain(*old);
       if (!(*old)->LooksLike(**now)) StaleEntry(directory, **old, **now);
       ++old, ++now;
     }

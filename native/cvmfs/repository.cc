@@ -13,33 +13,6 @@ uint32_t IdMap::operator()(uint32_t id) const {
   return mapped != map.end() ? mapped->second : others.value_or(id);
 }
 
-uint64_t Handles::Keep(std::shared_ptr<Handle> handle) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  handles_.emplace(next_, std::move(handle));
-  return next_++;
-}
-
-std::shared_ptr<Handles::Handle> Handles::Find(uint64_t number) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  auto found = handles_.find(number);
-  if (found == handles_.end()) throw Fault{EBADF};
-  return found->second;
-}
-
-void Handles::Drop(uint64_t number) {
-  std::shared_ptr<Handle> dropped;  // freed when the lock is given back
-  std::lock_guard<std::mutex> lock(mutex_);
-  auto found = handles_.find(number);
-  if (found == handles_.end()) return;
-  dropped = std::move(found->second);
-  handles_.erase(found);
-}
-
-void Handles::Clear() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  handles_.clear();
-}
-
 Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)
     : options(std::move(repository_options)), objects(options.cache), connections(objects), misses(std::move(ask)) {}
 
@@ -63,7 +36,8 @@ void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
 void Repository::Close() {
   SetTree(nullptr);
   SetTree(nullptr);  // and that before
-  handles.Clear();
+  contents.Clear();
+  listings.Clear();
   connections.Close();
 }
 
@@ -91,7 +65,7 @@ EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
   std::string path = inodes.PathOf(inode);
   EntryPtr entry = Find(tree, path);
   if (entry && inodes.Is(inode, entry->identity)) return entry;
-  if (EntryPtr open = inodes.OpenEntry(inode)) return open;
+  if (EntryPtr retained = inodes.Retained(inode)) return retained;
   EntryPtr before = FindBefore(path);
   if (before && inodes.Is(inode, before->identity)) return before;
   throw Fault{ESTALE};
@@ -99,16 +73,28 @@ EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
 
 // Nothing is fetched for a revision that is over.
 EntryPtr Repository::FindBefore(const std::string& path) {
-  std::shared_ptr<CatalogTree> before;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    before = before_;
-  }
+  std::shared_ptr<CatalogTree> before = TreeBefore();
   try {
     return before ? Find(*before, path) : nullptr;
   } catch (const Missing&) {
     return nullptr;
   }
+}
+
+std::shared_ptr<CatalogTree> Repository::TreeBefore() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return before_;
+}
+
+std::shared_ptr<CatalogTree> Repository::TreeOf(const CatalogTree::Use& tree, uint64_t directory) {
+  std::string path = inodes.PathOf(directory);
+  for (const std::shared_ptr<CatalogTree>& each : {tree.tree(), TreeBefore()}) {
+    EntryPtr entry = each ? Find(*each, path) : nullptr;
+    if (!entry || !inodes.Is(directory, entry->identity)) continue;
+    if (!S_ISDIR(entry->mode)) throw Fault{ENOTDIR};
+    return each;
+  }
+  throw Fault{ESTALE};
 }
 
 struct stat Repository::Stat(const Entry& entry, uint64_t inode) const {

@@ -13,7 +13,9 @@
 
 #include "catalog_tree.h"
 #include "connections.h"
+#include "contents.h"
 #include "inodes.h"
+#include "listings.h"
 #include "misses.h"
 #include "objects.h"
 #include "variables.h"
@@ -40,31 +42,13 @@ struct RepositoryOptions {
 };
 
 struct Counters {
-  std::atomic<uint64_t> lookups{0}, opens{0}, directory_opens{0}, reads{0}, bytes_read{0}, misses{0}, failures{0};
+  std::atomic<uint64_t> lookups{0}, opens{0}, listings{0}, reads{0}, bytes_read{0}, misses{0}, failures{0};
 };
 
-// What the kernel holds by a number: an open file or directory. Those it never gives back, since its mount is gone, are
-// freed with all others.
-class Handles {
- public:
-  struct Handle {
-    virtual ~Handle() = default;
-  };
-  uint64_t Keep(std::shared_ptr<Handle> handle);
-  // Fault{EBADF} if there is none. The kernel drops none that a request uses; only it knows, so each request holds it.
-  template <typename Kind>
-  std::shared_ptr<Kind> Get(uint64_t number) {
-    return std::static_pointer_cast<Kind>(Find(number));
-  }
-  void Drop(uint64_t number);
-  void Clear();
-
- private:
-  std::shared_ptr<Handle> Find(uint64_t number);
-
-  std::mutex mutex_;
-  std::unordered_map<uint64_t, std::shared_ptr<Handle>> handles_;
-  uint64_t next_ = 1;
+// Told by the kernel before its first request. What it opens itself is never announced; Linux 3.16 and 5.1 began it.
+struct KernelTraits {
+  bool opens_files_itself = false;
+  bool opens_directories_itself = false;
 };
 
 class Repository {
@@ -76,8 +60,10 @@ class Repository {
   Connections connections;
   Inodes inodes;
   Misses misses;
-  Handles handles;
+  Contents contents{kMaxContents};
+  Listings listings{kMaxListings};
   Counters counters;
+  KernelTraits kernel;
 
   // Throws Missing without an object as long as there is none.
   CatalogTree::Use UseTree();
@@ -94,10 +80,11 @@ class Repository {
   std::vector<EntryPtr> List(CatalogTree& tree, const std::string& directory) const;
   bool IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const;
 
-  // What an inode shows. Where its path shows something else by now, or nothing: what it showed when a file of it was
-  // opened, or in the revision before, so that who looked a name up just before a change can open it just after.
-  // Fault{ESTALE} if none of these is it.
+  // What an inode shows. Where its path shows something else by now, or nothing: what it showed before, for who has it
+  // open, or looked it up just before a change. Fault{ESTALE} if that is not known.
   EntryPtr EntryOf(CatalogTree& tree, uint64_t inode);
+  // The tree in which a directory is what the inode stands for: `tree`, or the one before.
+  std::shared_ptr<CatalogTree> TreeOf(const CatalogTree::Use& tree, uint64_t directory);
 
   struct stat Stat(const Entry& entry, uint64_t inode) const;
   std::string Target(const Entry& entry) const { return Expand(entry.symlink, options.variables); }
@@ -108,6 +95,7 @@ class Repository {
  private:
   std::mutex mutex_;
   EntryPtr FindBefore(const std::string& path);
+  std::shared_ptr<CatalogTree> TreeBefore();
 
   std::shared_ptr<CatalogTree> tree_;
   std::shared_ptr<CatalogTree> before_;  // the tree that tree_ took the place of

@@ -25,6 +25,8 @@ export interface DriverOptions {
   readonly cvmfsConfigDirectory: string;
   /** Where the layers of a descriptor are that names no repository. */
   readonly cvmfsRepository: string;
+  /** Fetch ahead what an image read at its start before. */
+  readonly cvmfsPrefetch: boolean;
 }
 
 export const DEFAULT_OPTIONS: DriverOptions = {
@@ -36,6 +38,7 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   cvmfsMount: 'embedded',
   cvmfsConfigDirectory: '/etc/cvmfs',
   cvmfsRepository: 'unpacked.cern.ch',
+  cvmfsPrefetch: true,
 };
 
 /** The kernel's own limit, OVL_MAX_STACK. */
@@ -71,6 +74,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   'cvmfs.mount': (v, k) => ({ cvmfsMount: parseMount(v, k) }),
   'cvmfs.config_dir': (v, k) => ({ cvmfsConfigDirectory: parseDirectory(v, k) }),
   'cvmfs.repository': (v, k) => ({ cvmfsRepository: parseRepository(v, k) }),
+  'cvmfs.prefetch': (v, k) => ({ cvmfsPrefetch: parseSwitch(v, k) }),
   cvmfsmountmethod: (v) => ({ cvmfsMount: LEGACY_MOUNTS[v.toLowerCase()] ?? 'external' }),
 };
 
@@ -128,6 +132,11 @@ function parseSync(value: string, key: string): SyncMode {
 function parseMount(value: string, key: string): CvmfsMount {
   if (value === 'embedded' || value === 'cvmfs2' || value === 'external') return value;
   throw invalid(`${key}: ${JSON.stringify(value)} is none of embedded, cvmfs2, external`);
+}
+
+function parseSwitch(value: string, key: string): boolean {
+  if (value === 'on' || value === 'off') return value === 'on';
+  throw invalid(`${key}: ${JSON.stringify(value)} is neither on nor off`);
 }
 
 function parseDirectory(value: string, key: string): string {

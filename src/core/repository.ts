@@ -29,6 +29,18 @@ export interface RepositorySource {
   release(repository: string): Promise<void>;
   /** Calls `lost` when a mount that was acquired stops answering, with the reason. Returns how to end that. */
   watch(lost: (repository: string, reason: ThinlayerError) => void): () => void;
+  /** Absent: what images read at their starts is of no use to it. */
+  readonly starts?: Starts;
+}
+
+/**
+ * Told when containers start and end, so that what an image reads at its start can be remembered, and fetched ahead the
+ * next time. Nobody waits for it, and a failure is its own affair: a start without it is only slower.
+ */
+export interface Starts {
+  /** `directories`: the image's layers in this repository, uppermost first, as absolute paths below its mount. */
+  begin(repository: string, holder: string, directories: readonly string[]): void;
+  end(repository: string, holder: string): void;
 }
 
 export type RepositoryRequest =

@@ -13,7 +13,12 @@ import type { ErrorCode } from '../core/errors.js';
 const TIMEOUT_MS = 120_000;
 
 /** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
-export async function askClient(socketPath: string, method: string, path: string): Promise<unknown> {
+export async function askClient(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<unknown> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent: ClientRequest = request(
       { socketPath, method, path, agent: false, timeout: TIMEOUT_MS },
@@ -21,11 +26,11 @@ export async function askClient(socketPath: string, method: string, path: string
     );
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
     sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
-    sent.end();
+    sent.end(body && JSON.stringify(body));
   });
-  const body = await text(response);
-  if (response.statusCode === 200 && /^text\//.test(response.headers['content-type'] ?? '')) return body;
-  const value: unknown = JSON.parse(body);
+  const answer = await text(response);
+  if (response.statusCode === 200 && /^text\//.test(response.headers['content-type'] ?? '')) return answer;
+  const value: unknown = JSON.parse(answer);
   if (response.statusCode === 200) return value;
   const { code, message } = value as { code: ErrorCode; message: string };
   throw new ThinlayerError(code, message, { op: path.slice(1) });

@@ -12,7 +12,8 @@ import type { Readable } from 'node:stream';
 
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
-import type { RepositoryMount, RepositorySource } from '../core/repository.js';
+import type { RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
+import { ClientStarts } from './client-starts.js';
 import { askClient, socketOf, watchClient } from './client-socket.js';
 
 export interface EmbeddedOptions {
@@ -28,6 +29,8 @@ export interface EmbeddedOptions {
   readonly command: readonly [string, ...string[]];
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
   readonly unmount: (mountpoint: string) => Promise<void>;
+  /** Called with why what images read at their starts is not remembered; absent: it is not to be. */
+  readonly prefetchFailed?: (error: ThinlayerError) => void;
 }
 
 type Lost = (repository: string, reason: ThinlayerError) => void;
@@ -38,6 +41,7 @@ export function embeddedSource(options: EmbeddedOptions): RepositorySource {
 
 class EmbeddedSource implements RepositorySource {
   readonly name = 'embedded';
+  readonly starts?: Starts;
   readonly #options: EmbeddedOptions;
   readonly #listeners = new Set<Lost>();
   /** How to end the watch over each process. */
@@ -45,6 +49,13 @@ class EmbeddedSource implements RepositorySource {
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
+    const failed = options.prefetchFailed;
+    if (!failed) return;
+    this.starts = new ClientStarts({
+      socket: (repository) => this.#socket(repository),
+      mountpoint: (repository) => this.#mountpoint(repository),
+      failed,
+    });
   }
 
   /** The process reads its configuration itself, and says what is wrong with it. */

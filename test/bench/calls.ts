@@ -8,6 +8,8 @@ import type { Peer } from './peer.js';
 
 const ROUNDS = 15;
 const CALLS = 200;
+/** Calls before a row is measured: a daemon runs for weeks, and its compiler has seen each call after a few thousand. */
+const WARM_UP = 2000;
 const MOUNTS = 20;
 const CHAIN = 20;
 const CALLERS = 64;
@@ -25,9 +27,11 @@ export async function benchCalls(): Promise<void> {
     for (const peer of peers) subjects.push({ label: peer.kind.label, subject: await prepare(peer) });
     const rows: Row[] = [];
     const each = async (name: string, times: number, work: (on: Prepared) => Promise<unknown>) => {
+      for (const { subject } of subjects) await repeat(WARM_UP, () => work(subject));
       const measure = async (on: Prepared) => (await elapsed(() => repeat(times, () => work(on)))) / times;
       rows.push(await compare({ name, unit: 'ms', rounds: ROUNDS }, subjects, measure));
     };
+    rows.push(await firstCalls(subjects));
     await each('Exists', CALLS, ({ peer, empty }) => peer.client.call('Exists', { ID: empty }));
     await each('Get + Put, empty layer', CALLS, ({ peer, empty }) => getPut(peer, empty));
     await each(`Get + Put, chain of ${CHAIN}`, MOUNTS, ({ peer, top }) => getPut(peer, top));
@@ -40,6 +44,14 @@ export async function benchCalls(): Promise<void> {
       rows.push(await compare(row, subjects, async (on) => quantile(await callersAtOnce(on), q)));
     }
     printTable('Single calls', rows);
+  });
+}
+
+/** What a daemon that was just started takes for one call. */
+function firstCalls(subjects: readonly Subject<Prepared>[]): Promise<Row> {
+  const row = { name: `first ${CALLS} Get + Put of a fresh daemon`, unit: 'ms', rounds: 1 };
+  return compare(row, subjects, async ({ peer, empty }) => {
+    return (await elapsed(() => repeat(CALLS, () => getPut(peer, empty)))) / CALLS;
   });
 }
 

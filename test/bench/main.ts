@@ -4,6 +4,7 @@ import { benchCalls } from './calls.js';
 import { benchDocker, benchPull } from './docker.js';
 import { benchChanges, benchLayers, benchMemory } from './layers.js';
 import { benchStart } from './start.js';
+import { benchThin } from './thin.js';
 
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   calls: benchCalls,
@@ -13,6 +14,7 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   start: benchStart,
   docker: benchDocker,
   pull: benchPull,
+  thin: benchThin,
 };
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);

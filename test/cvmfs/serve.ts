@@ -1,10 +1,20 @@
-/** `node serve.js PORT DIRECTORY…`: a web server of repositories, for a jail that has a network of its own. One line a request. */
+/**
+ * `node serve.js [--address ADDRESS] [--delay MS] PORT DIRECTORY…`: a web server of repositories, for a jail that has a
+ * network of its own; it answers so many milliseconds late. One line a request: its path, status, and bytes of the body.
+ */
 
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join, normalize } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 
-const [port, ...directories] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { address: { type: 'string', default: '127.0.0.1' }, delay: { type: 'string', default: '0' } },
+  allowPositionals: true,
+});
+const [port, ...directories] = positionals;
 
 /** The first directory that has the file wins. */
 function find(url: string): string | undefined {
@@ -14,10 +24,17 @@ function find(url: string): string | undefined {
     .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
 }
 
-createServer((request, response) => {
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const file = find(request.url ?? '/');
-  console.log(`${request.url} ${file === undefined ? 404 : 200}`);
-  if (file === undefined) return void response.writeHead(404).end();
-  response.writeHead(200, { 'Content-Length': statSync(file).size });
+  if (file === undefined) {
+    console.log(`${request.url} 404 0`);
+    return void response.writeHead(404).end();
+  }
+  const { size } = statSync(file);
+  if (values.delay !== '0') await delay(Number(values.delay));
+  console.log(`${request.url} 200 ${size}`);
+  response.writeHead(200, { 'Content-Length': size });
   createReadStream(file).pipe(response);
-}).listen(Number(port), '127.0.0.1');
+}
+
+createServer((request, response) => void answer(request, response)).listen(Number(port), values.address);

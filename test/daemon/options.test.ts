@@ -28,7 +28,7 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ['overlay2.override_kernel_check=perhaps', /"perhaps" is neither true nor false/],
   [
     'overlay2.colour=red',
-    /unknown storage option "overlay2\.colour"; known are overlay2\.override_kernel_check, overlay2\.size, overlay2\.mountopt, thinlayer\.max_lowers, thinlayer\.sync, cvmfs\.mount, cvmfs\.config_dir, cvmfs\.repository, cvmfsMountMethod/,
+    /unknown storage option "overlay2\.colour"; known are overlay2\.override_kernel_check, overlay2\.size, overlay2\.mountopt, thinlayer\.max_lowers, thinlayer\.sync, cvmfs\.mount, cvmfs\.config_dir, cvmfs\.repository, cvmfs\.prefetch, cvmfsMountMethod/,
   ],
   ['nodev', /storage option "nodev" is not of the form key=value/],
 ];

@@ -41,6 +41,8 @@ test('a new revision is seen at once, also what was not there; open files go on'
   );
   const after = await fixture.list();
   assertSame(after, readListing('thin/rev-2.jsonl'));
+  // Now the revision that they were opened in is not even the one before.
+  await fixture.show('thin/rev-2-delta');
   const closed = once(holder, 'close');
   holder.stdin.end('go\n');
   await closed;
@@ -58,6 +60,36 @@ test('a new revision is seen at once, also what was not there; open files go on'
     assert.equal(entry['ino'], numbers.get(keyOf(entry))?.['ino'], keyOf(entry));
   }
 });
+
+/** Lists the first of a large directory's entries, says so, and lists the others when it is told to. */
+const LISTER = `
+import os, sys
+listing = os.scandir(sys.argv[1] + '/many')
+names = [next(listing).name for _ in range(100)]
+print('listing', flush=True)
+sys.stdin.readline()
+names += [entry.name for entry in listing]
+print(len(names), len(set(names)))
+`;
+
+test(
+  'a listing that was begun goes on in the next revision, and names nothing twice',
+  { skip },
+  async (t) => {
+    const fixture = await MountedFixture.make(t, REVISIONS);
+    const lister = spawn('python3', ['-c', LISTER, fixture.mountpoint], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const output: Buffer[] = [];
+    lister.stdout.on('data', (data: Buffer) => output.push(data));
+    await once(lister.stdout, 'data');
+    await fixture.show('thin/rev-2-delta');
+    const closed = once(lister, 'close');
+    lister.stdin.end('go\n');
+    await closed;
+    assert.equal(Buffer.concat(output).toString(), 'listing\n5000 5000\n');
+  },
+);
 
 test('a root catalog that is not there or no catalog leaves the revision as it is', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, REVISIONS);

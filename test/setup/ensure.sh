@@ -1,6 +1,6 @@
 #!/bin/bash
 # ensure.sh PURPOSE…: makes sure that all is there that `build`, `unit`, `daemon` (thinlayerd in a jail), `system` (a real
-# dockerd) and `conformance` (moby's suite, in Go) need. Says what is missing, then installs it with apt. Quick when
+# dockerd), `conformance` (moby's suite, in Go) and `bench` need. Says what is missing, then installs it with apt. Quick when
 # nothing is. Never starts or enables a service of the host.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,6 +17,7 @@ needed_packages() {
       daemon) missing_packages $DAEMON_PACKAGES ;;
       system) missing_docker; missing_packages $SYSTEM_PACKAGES ;;
       conformance) missing_packages $CONFORMANCE_PACKAGES ;;
+      bench) missing_packages $BENCH_PACKAGES ;;
       *) say "unknown purpose $purpose"; exit 2 ;;
     esac
   done | sort -u | tr '\n' ' '

@@ -6,6 +6,7 @@ BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev"
 UNIT_PACKAGES="sqlite3 openssl"
 DAEMON_PACKAGES="attr iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
+BENCH_PACKAGES="debootstrap"
 CONFORMANCE_PACKAGES="attr dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
   golang-github-gotestyourself-gotest.tools-dev golang-github-containerd-continuity-dev
   golang-github-docker-go-connections-dev golang-github-docker-go-units-dev golang-github-moby-locker-dev

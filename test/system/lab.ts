@@ -30,6 +30,8 @@ export interface LabOptions {
   /** Run with `--userns-remap=default`. */
   readonly usernsRemap?: boolean;
   readonly liveRestore?: boolean;
+  /** More of dockerd's command line. */
+  readonly flags?: readonly string[];
 }
 
 export class Lab implements AsyncDisposable {
@@ -167,7 +169,7 @@ export class Lab implements AsyncDisposable {
   }
 
   private dockerdCommand(): string[] {
-    const { storageOpts = [], usernsRemap, liveRestore } = this.options;
+    const { storageOpts = [], usernsRemap, liveRestore, flags: further = [] } = this.options;
     const flags = [
       ...[
         '--experimental',
@@ -196,7 +198,7 @@ export class Lab implements AsyncDisposable {
     ];
     if (usernsRemap) flags.push('--userns-remap=default');
     if (liveRestore) flags.push('--live-restore');
-    return ['dockerd', ...flags];
+    return ['dockerd', ...flags, ...further];
   }
 }
 

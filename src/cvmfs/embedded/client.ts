@@ -20,6 +20,7 @@ import type { Proxy } from './fetch/routes.js';
 import { metricsText } from './metrics.js';
 import { mountRepository } from './mount.js';
 import type { CvmfsMount, Miss } from './mount.js';
+import { Starts } from './prefetch/starts.js';
 import { hashText, objectPath, parseObjectPath } from './object-id.js';
 import { Objects } from './objects.js';
 import { Repository } from './repository.js';
@@ -64,6 +65,8 @@ export interface ClientStatus {
   readonly proxy: string | null;
   readonly cache: ShownCacheFacts;
   readonly statistics: Readonly<Record<string, number>>;
+  /** What was fetched ahead; null if it is off. */
+  readonly prefetch: Starts['statistics'] | null;
 }
 
 export class Client {
@@ -74,6 +77,7 @@ export class Client {
   readonly #usage: NodeJS.Timeout;
   readonly #pins: CatalogPins;
   readonly cache: CacheControl;
+  readonly #starts: Starts | null;
 
   private constructor(
     options: ClientOptions,
@@ -82,6 +86,7 @@ export class Client {
     mount: CvmfsMount,
     objects: Objects,
     pins: CatalogPins,
+    starts: Starts | null,
   ) {
     this.#pins = pins;
     this.cache = new CacheControl(objects.cache);
@@ -89,6 +94,7 @@ export class Client {
     this.#fetcher = fetcher;
     this.#repository = repository;
     this.#mount = mount;
+    this.#starts = starts;
     this.#usage = setInterval(() => void this.#noteUsed(objects), USED_MS);
     this.#usage.unref();
   }
@@ -105,8 +111,11 @@ export class Client {
       const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
       const pins = new CatalogPins(cache);
-      const mount = await mountOn(options, repository, pins);
-      const client = new Client(options, fetcher, repository, mount, objects, pins);
+      // Nothing starts before the client is there to be told of it.
+      const noteUsed = () => void client.#noteUsed(objects);
+      const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
+      const mount = await mountOn(options, repository, pins, starts);
+      const client = new Client(options, fetcher, repository, mount, objects, pins, starts);
       await client.#begin(cache);
       return client;
     } catch (error) {
@@ -131,6 +140,7 @@ export class Client {
       proxy: route?.proxy ? withoutPassword(route.proxy) : null,
       cache: this.cache.facts(),
       statistics: this.#mount.statistics(),
+      prefetch: this.#starts?.statistics ?? null,
     };
   }
 
@@ -157,6 +167,15 @@ export class Client {
     return metricsText(this.status(), this.#fetcher.counters.hosts);
   }
 
+  /** A container starts on an image; see `Starts.begin`. */
+  async beginStart(holder: string, layers: readonly string[]): Promise<void> {
+    await this.#starts?.begin(holder, layers);
+  }
+
+  async endStart(holder: string): Promise<void> {
+    await this.#starts?.end(holder);
+  }
+
   /** Looks for a new revision now, and shows it. Rejects if no server could be heard. */
   async refresh(): Promise<ClientStatus> {
     await this.#repository.refresh();
@@ -167,6 +186,7 @@ export class Client {
 
   async unmount(): Promise<void> {
     clearInterval(this.#usage);
+    await this.#starts?.close();
     await this.#mount.unmount();
     await this.#repository.close();
     await this.#fetcher.close();
@@ -227,6 +247,7 @@ export class Client {
   async #noteUsed(objects: Objects): Promise<void> {
     try {
       const used = this.#mount.takeUsed();
+      this.#starts?.opened(used);
       await objects.cache.used(used);
       this.#pins.keep(used);
     } catch (error) {
@@ -286,10 +307,16 @@ function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist 
   return texts.some((text) => text !== '') ? parseBlacklist(texts.join('\n')) : EMPTY_BLACKLIST;
 }
 
+function newStarts({ config, log }: ClientOptions, objects: Objects, noteUsed: () => void): Starts {
+  const { fqrn } = config;
+  return new Starts({ fqrn, objects, connections: FETCH_DEFAULTS.connections, log, noteUsed });
+}
+
 async function mountOn(
   options: ClientOptions,
   repository: Repository,
   pins: CatalogPins,
+  starts: Starts | null,
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
@@ -308,7 +335,11 @@ async function mountOn(
       kernelCacheSeconds: view.kernelCacheSeconds,
       mountOptions: args.mountOptions,
     },
-    (miss) => void provide(repository, pins, miss, log).then((errno) => mount.complete(miss.number, errno)),
+    (miss) => {
+      const work = () => provide(repository, pins, miss, log);
+      const provided = starts ? starts.duringMiss(miss, work) : work();
+      void provided.then((errno) => mount.complete(miss.number, errno));
+    },
     ended,
   );
   return mount;

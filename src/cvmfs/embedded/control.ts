@@ -1,18 +1,21 @@
 /** What others may ask of a running `thinlayer-cvmfs`: JSON over HTTP on its unix socket; metrics as text. */
 
 import { createServer } from 'node:http';
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import type { Client } from './client.js';
 
-type Route = (client: Client, query: URLSearchParams) => unknown;
+type Route = (client: Client, query: URLSearchParams, body: unknown) => unknown;
 
 export interface ControlOptions {
   readonly client: Client;
   /** Unmounts and ends the process, after the answer. */
   readonly quit: () => void;
 }
+
+/** 500 layers with long names. */
+const MAX_BODY = 256 * 1024;
 
 const ROUTES: Readonly<Record<string, Route>> = {
   'GET /status': (client) => client.status(),
@@ -31,6 +34,11 @@ const ROUTES: Readonly<Record<string, Route>> = {
   'POST /cache/unpin': (client, query) => client.cache.unpin(needed(query, 'object')),
   'POST /cache/check': (client) => client.cache.check(),
   'POST /quit': () => ({}),
+  'POST /start/begin': (client, _query, body) => {
+    const { holder, layers } = startOf(body);
+    return client.beginStart(holder, layers).then(() => ({}));
+  },
+  'POST /start/end': (client, _query, body) => client.endStart(startOf(body).holder).then(() => ({})),
 };
 
 /** Not listening yet. */
@@ -43,7 +51,7 @@ export function createClientControl({ client, quit }: ControlOptions): Server {
     const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined;
     void answer(response, async () => {
       if (!route) throw new ThinlayerError('not_found', `unknown request ${key}`);
-      return route(client, searchParams);
+      return route(client, searchParams, await bodyOf(request));
     }).then(() => {
       if (key === 'POST /quit') quit();
     });
@@ -54,6 +62,34 @@ function needed(query: URLSearchParams, name: string): string {
   const value = query.get(name);
   if (value !== null) return value;
   throw new ThinlayerError('invalid_argument', `${name} is missing`);
+}
+
+/** JSON; null if there is none. */
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += chunk as string;
+    if (text.length > MAX_BODY) throw invalid(`more than ${MAX_BODY} characters`);
+  }
+  if (text === '') return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw invalid((error as Error).message);
+  }
+}
+
+/** Who starts, and on which layers: paths in the repository, uppermost first. */
+function startOf(body: unknown): { readonly holder: string; readonly layers: readonly string[] } {
+  const { holder, layers = [] } = (body ?? {}) as { holder?: unknown; layers?: unknown };
+  const isPath = (path: unknown) => typeof path === 'string' && path !== '' && !path.startsWith('/');
+  if (typeof holder !== 'string') throw invalid('"holder" is not a text');
+  if (!Array.isArray(layers) || !layers.every(isPath)) throw invalid('"layers" are not relative paths');
+  return { holder, layers: layers as string[] };
+}
+
+function invalid(what: string): ThinlayerError {
+  return new ThinlayerError('invalid_argument', `the request's body cannot be used: ${what}`);
 }
 
 async function answer(response: ServerResponse, work: () => Promise<unknown>): Promise<void> {

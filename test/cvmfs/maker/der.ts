@@ -11,9 +11,11 @@ export const utf8 = (text: string): Buffer => der(0x0c, Buffer.from(text));
 export const bitString = (bytes: Uint8Array): Buffer => der(0x03, Buffer.from([0]), bytes);
 export const nothing = (): Buffer => der(0x05);
 
-/** A positive number: a first bit that is set would make it negative. */
+/** A number from its bytes, no less than zero: a first bit that is set would make it negative; zeros before it may not be. */
 export function integer(bytes: Uint8Array): Buffer {
-  return der(0x02, (bytes[0] ?? 0) & 0x80 ? Buffer.from([0]) : Buffer.alloc(0), bytes);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const digits = first < 0 ? Buffer.from([0]) : bytes.subarray(first);
+  return der(0x02, (digits[0] ?? 0) & 0x80 ? Buffer.from([0]) : Buffer.alloc(0), digits);
 }
 
 /** GeneralizedTime, which has no century to guess. */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../../../src/core/model.js';
@@ -40,27 +41,33 @@ function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } 
       ...(overrides.locate && { locate: overrides.locate }),
     },
   });
-  return { engine, plans, source: fakeRepositorySource() };
+  return { engine, plans };
 }
 
 /** A thin layer, and a container on it, not attached. */
-async function withContainer(overrides: Parameters<typeof thinEngine>[0] = {}) {
-  const { engine, plans, source } = thinEngine(overrides);
+async function withContainer(
+  t: TestContext,
+  overrides: Parameters<typeof thinEngine>[0] = {},
+  source = fakeRepositorySource(),
+) {
+  const { engine, plans } = thinEngine(overrides);
   const { supervisor } = await openedOn({ ...engine, repositories: source });
+  // A repository that nobody uses any more waits five minutes for its unmount, and the process with it.
+  t.after(() => supervisor.drain());
   await supervisor.create(id('thin'), null, 'image', {});
   await supervisor.applyDiff(id('thin'), null, tarOf('thin.json'));
   await supervisor.create(id('container'), id('thin'), 'container', {});
   return { supervisor, engine, plans, source };
 }
 
-test('a thin layer is not mounted: dockerd reads its descriptor', async () => {
-  const { supervisor, plans, source } = await withContainer();
+test('a thin layer is not mounted: dockerd reads its descriptor', async (t) => {
+  const { supervisor, plans, source } = await withContainer(t);
   assert.equal(await supervisor.attach(id('thin'), null), '/home/thin/diff');
   assert.deepEqual([plans, source.calls], [[], []]);
 });
 
-test('its child stands on the layers in CVMFS, uppermost first, and not on the descriptor', async () => {
-  const { supervisor, plans, source } = await withContainer();
+test('its child stands on the layers in CVMFS, uppermost first, and not on the descriptor', async (t) => {
+  const { supervisor, plans, source } = await withContainer(t);
   assert.deepEqual(supervisor.stat(id('container'))?.lowers, [TOP, BOTTOM] satisfies LowerLayer[]);
   assert.equal(await supervisor.attach(id('container'), null), '/home/container/merged');
   assert.deepEqual(plans[0]?.lowers, [
@@ -70,8 +77,8 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
 });
 
-test('a layer that is not there is looked for in the newest revision, and then missed by name', async () => {
-  const { supervisor, source } = await withContainer({ locate: () => Promise.resolve(null) });
+test('a layer that is not there is looked for in the newest revision, and then missed by name', async (t) => {
+  const { supervisor, source } = await withContainer(t, { locate: () => Promise.resolve(null) });
   await assert.rejects(supervisor.attach(id('container'), null), {
     code: 'not_found',
     message: /layer b{64} .*not in the repository a\.example\.org at revision \d+ as .*published later/,
@@ -79,23 +86,37 @@ test('a layer that is not there is looked for in the newest revision, and then m
   assert.ok(source.calls.includes(`refresh ${R}`));
 });
 
-test('a repository that cannot be mounted is the answer to the attach, and the next one may succeed', async () => {
-  const { engine } = thinEngine();
+test('a repository that cannot be mounted is the answer to the attach, and the next one may succeed', async (t) => {
   const broken = new ThinlayerError('unavailable', `the key of ${R} is missing`);
   const source = fakeRepositorySource({ resolve: () => Promise.reject(broken) });
-  const { supervisor } = await openedOn({ ...engine, repositories: source });
-  await supervisor.create(id('thin'), null, 'image', {});
-  await supervisor.applyDiff(id('thin'), null, tarOf('thin.json'));
-  await supervisor.create(id('container'), id('thin'), 'container', {});
+  const { supervisor } = await withContainer(t, {}, source);
   await assert.rejects(supervisor.attach(id('container'), null), { message: broken.message });
   assert.equal(supervisor.stat(id('container'))?.record.state, 'created');
 });
 
-test('the value of a mount needs no repository', async () => {
-  const { supervisor, source } = await withContainer();
+test('the value of a mount needs no repository', async (t) => {
+  const { supervisor, source } = await withContainer(t);
   assert.deepEqual(supervisor.mounts(id('container'))[0]?.lowers, [
     `/cvmfs/${R}/.layers/bb/${TOP.digest}/layerfs`,
     `/cvmfs/${R}/layers/bottom`,
   ]);
   assert.deepEqual(source.calls, []);
+});
+
+test('a source that wants to know is told when containers start on its layers, and end', async (t) => {
+  const told: string[] = [];
+  const starts = {
+    begin: (repository: string, holder: string, directories: readonly string[]) =>
+      void told.push(`begin ${repository} ${holder} ${directories.join(' ')}`),
+    end: (repository: string, holder: string) => void told.push(`end ${repository} ${holder}`),
+  };
+  const { supervisor } = await withContainer(t, {}, { ...fakeRepositorySource(), starts });
+  await supervisor.attach(id('thin'), null);
+  const path = await supervisor.attach(id('container'), null);
+  await supervisor.attach(id('container'), null);
+  assert.equal(told.length, 1, path);
+  assert.match(told[0] ?? '', /^begin a\.example\.org layer container \S*bb\S* \S*layers\/bottom$/);
+  await supervisor.detach(id('container'));
+  await supervisor.detach(id('container'));
+  assert.deepEqual(told.slice(1), ['end a.example.org layer container']);
 });

@@ -24,6 +24,7 @@ test('every option is understood, in any case of its key', () => {
     ['cvmfs.mount=cvmfs2', { cvmfsMount: 'cvmfs2' }],
     ['cvmfs.config_dir=/x', { cvmfsConfigDirectory: '/x' }],
     ['cvmfs.repository=a.example.org', { cvmfsRepository: 'a.example.org' }],
+    ['cvmfs.prefetch=off', { cvmfsPrefetch: false }],
     ['cvmfsMountMethod=internal', { cvmfsMount: 'embedded' }],
     ['CVMFSMOUNTMETHOD=external', { cvmfsMount: 'external' }],
     ['cvmfsMountMethod=whatever', { cvmfsMount: 'external' }],
@@ -41,7 +42,7 @@ test('an unknown option lists the known ones', () => {
   assert.throws(() => parseOptions(['overlay2.colour=red']), {
     code: 'invalid_argument',
     message:
-      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfsMountMethod',
+      'unknown storage option "overlay2.colour"; known are overlay2.override_kernel_check, overlay2.size, overlay2.mountopt, thinlayer.max_lowers, thinlayer.sync, cvmfs.mount, cvmfs.config_dir, cvmfs.repository, cvmfs.prefetch, cvmfsMountMethod',
   });
 });
 
@@ -55,6 +56,7 @@ test('values that make no sense are refused, and the key is named', () => {
   const bad = [
     'overlay2.override_kernel_check=yes',
     'overlay2.override_kernel_check=',
+    'cvmfs.prefetch=no',
     'overlay2.size=big',
     'overlay2.mountopt=index=on',
     'overlay2.mountopt=lowerdir=/etc',

@@ -207,6 +207,7 @@ test("numbers, switches and times have their types, and CERN's defaults", () => 
   assert.deepEqual(Object.values(set.network), [1, 2, 3, 4, 5, 6, 7, 8, true]);
   assert.deepEqual(set.cache, { directory: '/c/thinlayer/shared', quotaBytes: 2000 * 1024 ** 2 });
   assert.deepEqual([set.maxTtlSeconds, set.blacklists], [180, ['/b']]);
+  assert.deepEqual([unset.prefetch, loadLines('THINLAYER_PREFETCH=no').prefetch], [true, false]);
   assert.equal(loadLines('CVMFS_QUOTA_LIMIT=-1').cache.quotaBytes, null);
   assert.equal(loadLines('CVMFS_CACHE_DIR=/x/y').cache.directory, '/x/thinlayer/y');
 });

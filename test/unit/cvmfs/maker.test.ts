@@ -10,6 +10,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import { ALGORITHMS } from '../../cvmfs/maker/hash.js';
+import { integer } from '../../cvmfs/maker/der.js';
 import { damage, REFUSED } from '../../cvmfs/maker/faults.js';
 import { addDirectory, addTar } from '../../cvmfs/maker/import-tar.js';
 import { newCertificate, newKeys } from '../../cvmfs/maker/keys.js';
@@ -262,4 +263,11 @@ test('damage to content is found where it is', (t) => {
     damage(chunks[1] ?? assert.fail(), how);
     assert.throws(() => read(maker), /the hash of the object|ENOENT/, how);
   }
+});
+
+test('numbers are as short as DER wants them, also the serial number of a certificate that begins with zeros', () => {
+  const encoded = (...bytes: number[]) => [...integer(Uint8Array.from(bytes))];
+  assert.deepEqual(encoded(0, 0, 0x7f, 1), [2, 2, 0x7f, 1]);
+  assert.deepEqual(encoded(0, 0x80), [2, 2, 0, 0x80]);
+  assert.deepEqual(encoded(0, 0), [2, 1, 0]);
 });

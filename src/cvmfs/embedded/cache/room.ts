@@ -38,6 +38,14 @@ export class Room {
     return this.#limit;
   }
 
+  /** Bytes that can be written without evicting what was used since that time. */
+  without(since: number): number {
+    if (this.#limit === Infinity) return Infinity;
+    const free = this.#limit - this.#usage.bytes - this.#reserved;
+    const evictable = this.#usage.idleBytes(since) - this.#limit * SPARE;
+    return Math.max(0, free, free + evictable);
+  }
+
   async setLimit(limit: number): Promise<void> {
     this.#limit = limit;
     await this.#make(0);

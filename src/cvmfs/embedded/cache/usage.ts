@@ -27,6 +27,12 @@ export class Usage {
     return this.#objects.has(object);
   }
 
+  /** Bytes that are neither pinned nor were used since that time. */
+  idleBytes(since: number): number {
+    const idle = this.list().filter(({ object, used }) => used < since && !this.#pins.has(object));
+    return idle.reduce((sum, { size }) => sum + size, 0);
+  }
+
   add(stored: StoredObject): void {
     this.remove(stored.object);
     this.#objects.set(stored.object, stored);

@@ -22,6 +22,8 @@ export interface ClientConfig {
   readonly blacklists: readonly string[];
   readonly cache: CacheConfig;
   readonly network: NetworkConfig;
+  /** Fetch ahead what an image reads at its start (THINLAYER_PREFETCH, ours). */
+  readonly prefetch: boolean;
   /** The state to mount instead of the newest; null for the newest. */
   readonly pinned: Pinned | null;
   readonly view: ViewConfig;
@@ -99,6 +101,7 @@ export function readClientConfig(
     blacklists: [settings.path('CVMFS_BLACKLIST', posix.join(directory, 'blacklist'))],
     cache: readCache(settings, fqrn),
     network: readNetwork(settings),
+    prefetch: settings.flag('THINLAYER_PREFETCH', true),
     pinned: readPinned(settings),
     view: readView(settings, files),
     allowed: isAllowed(settings, fqrn),

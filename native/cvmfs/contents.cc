@@ -1,0 +1,55 @@
+#include "contents.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "fault.h"
+#include "misses.h"
+
+namespace thinlayer::cvmfs {
+
+std::vector<Piece> Content::Find(Objects& objects, uint64_t offset, uint64_t size) {
+  uint64_t start = std::min(offset, entry_->size);
+  uint64_t end = start + std::min(size, entry_->size - start);
+  if (start == end) return {};
+  if (entry_->Has(kFlagChunked)) return FindInChunks(objects, start, end);
+  return {{OpenWhole(objects), start, end - start}};
+}
+
+std::vector<Piece> Content::FindInChunks(Objects& objects, uint64_t offset, uint64_t end) {
+  const std::vector<Chunk>& chunks = entry_->chunks;
+  auto after = [](uint64_t at, const Chunk& chunk) { return at < chunk.offset; };
+  size_t index = std::upper_bound(chunks.begin(), chunks.end(), offset, after) - chunks.begin() - 1;
+  std::vector<Piece> pieces;
+  for (; offset < end; ++index) {
+    const Chunk& chunk = chunks[index];
+    uint64_t stop = std::min(end, chunk.offset + chunk.size);
+    pieces.push_back({OpenChunk(objects, index), offset - chunk.offset, stop - offset});
+    offset = stop;
+  }
+  return pieces;
+}
+
+ObjectFile Content::OpenWhole(Objects& objects) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (last_) return last_;
+  if (entry_->hash.empty()) throw Fault{EIO};
+  return last_ = Open(objects, ObjectPath(HashText(entry_->hash, entry_->Algorithm()), ""), entry_->size);
+}
+
+ObjectFile Content::OpenChunk(Objects& objects, size_t index) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (last_ && index_ == index) return last_;
+  const Chunk& chunk = entry_->chunks[index];
+  last_ = Open(objects, chunk.object, chunk.size);
+  index_ = index;
+  return last_;
+}
+
+ObjectFile Content::Open(Objects& objects, const std::string& object, uint64_t size) const {
+  std::string cached = CachedName(object, entry_->IsCompressed());
+  if (ObjectFile opened = objects.Open(cached, size)) return opened;
+  throw Missing{cached, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
+}
+
+}  // namespace thinlayer::cvmfs

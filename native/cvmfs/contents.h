@@ -1,0 +1,56 @@
+// The contents of files that are being read.
+#ifndef THINLAYER_CVMFS_CONTENTS_H_
+#define THINLAYER_CVMFS_CONTENTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "entry.h"
+#include "objects.h"
+#include "recent.h"
+
+namespace thinlayer::cvmfs {
+
+// A part of a cached object.
+struct Piece {
+  ObjectFile file;
+  uint64_t offset;
+  uint64_t size;
+};
+
+// One file. Opens only those objects that a read touches.
+class Content {
+ public:
+  Content(EntryPtr entry, std::string path) : entry_(std::move(entry)), path_(std::move(path)) {}
+
+  // Where the bytes are, from `offset` up to `size` of them: fewer at the end of the file. Throws Missing if an object
+  // is not in the cache.
+  std::vector<Piece> Find(Objects& objects, uint64_t offset, uint64_t size);
+
+ private:
+  std::vector<Piece> FindInChunks(Objects& objects, uint64_t offset, uint64_t end);
+  ObjectFile OpenWhole(Objects& objects);
+  ObjectFile OpenChunk(Objects& objects, size_t index);
+  ObjectFile Open(Objects& objects, const std::string& object, uint64_t size) const;
+
+  const EntryPtr entry_;
+  const std::string path_;
+
+  // The object last read, so that reading on does not open it each time.
+  std::mutex mutex_;
+  size_t index_ = 0;
+  ObjectFile last_;
+};
+
+using ContentPtr = std::shared_ptr<Content>;
+
+// By identity: it stands for a content, whatever a path shows in the next revision. Each holds a descriptor.
+using Contents = Recent<PathHash, ContentPtr, PathHashHasher>;
+constexpr size_t kMaxContents = 256;
+
+}  // namespace thinlayer::cvmfs
+
+#endif  // THINLAYER_CVMFS_CONTENTS_H_
