@@ -144,6 +144,11 @@ Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   return array;
 }
 
+Napi::Value LetGoJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  mount->repository.contents.Clear();
+  return info.Env().Undefined();
+}
+
 Napi::Value SetMagicJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   mount->repository.SetMagic(StringsByName(info[0]));
   return info.Env().Undefined();
@@ -185,7 +190,7 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 Napi::Object Wrap(Napi::Env env, const MountPtr& mount) {
   using Method = Napi::Value (*)(const MountPtr&, const Napi::CallbackInfo&);
   const std::pair<const char*, Method> methods[] = {{"setRoot", SetRootJs},       {"complete", CompleteJs},
-                                                    {"takeUsed", TakeUsedJs},     {"setMagic", SetMagicJs},
+                                                    {"takeUsed", TakeUsedJs}, {"letGo", LetGoJs},     {"setMagic", SetMagicJs},
                                                     {"statistics", StatisticsJs}, {"unmount", UnmountJs}};
   Napi::Object object = Napi::Object::New(env);
   for (const auto& [name, method] : methods) {

@@ -95,7 +95,8 @@ export class MountedClient {
     // To open it would fetch it.
     if (existsSync(join(this.cache, object)))
       await this.sh(`dd if=${path} iflag=nocache count=0 status=none`);
-    rmSync(join(this.cache, object), { force: true });
+    const evicted = this.ask('POST', `/cache/evict?object=${encodeURIComponent(object)}`);
+    await evicted.catch(({ code }) => assert.equal(code, 'not_found'));
   }
 
   /** Asks until it is so; each question takes the process a turn. */

@@ -12,8 +12,8 @@ import { cannotMount } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
 const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
-/** Two attempts, each given up after a second or two, and a pause. */
-const IN_TIME_MS = 8_000;
+/** The kernel asks twice (ahead, and then for what it needs): two attempts each, given up after a second or two. */
+const IN_TIME_MS = 16_000;
 /** Nothing that is here already waits for a server. */
 const AT_ONCE_MS = 1_000;
 
@@ -49,7 +49,7 @@ test(
   async (t) => {
     const server = await serverOf(t, 'thin/rev-1');
     const client = await MountedClient.start(t, { servers: [server.url] });
-    assert.equal(await client.sh('wc -c < text/nonl'), '17\n');
+    assert.equal(await client.sh('cat text/nonl | wc -c'), '17\n');
     for (const [name, fault] of Object.entries(FAULTS)) {
       await t.test(name, async () => {
         await client.forget('text/lorem.txt', LOREM);
@@ -57,13 +57,13 @@ test(
           server.misbehave = ({ path }) => (path.endsWith(LOREM) ? (resolve(), fault) : null);
         });
         const failed = assert.rejects(
-          timed(client.sh('wc -c text/lorem.txt'), IN_TIME_MS),
+          timed(client.sh('cat text/lorem.txt > /dev/null'), IN_TIME_MS),
           /Input\/output error/,
         );
         await asked;
         assert.equal(
           await timed(
-            client.sh('dd if=text/nonl iflag=nocache count=0 status=none; wc -c < text/nonl'),
+            client.sh('dd if=text/nonl iflag=nocache count=0 status=none; cat text/nonl | wc -c'),
             AT_ONCE_MS,
           ),
           '17\n',
@@ -71,7 +71,7 @@ test(
         assert.equal((await timed(client.status(), AT_ONCE_MS)).revision, 7);
         await failed;
         server.misbehave = () => null;
-        assert.equal(await timed(client.sh('wc -c < text/lorem.txt'), AT_ONCE_MS), '30000\n');
+        assert.equal(await timed(client.sh('cat text/lorem.txt | wc -c'), AT_ONCE_MS), '30000\n');
       });
     }
   },
@@ -89,7 +89,7 @@ test('whichever of three servers misbehaves, one of them dead: the read succeeds
       for (const server of servers) {
         server.misbehave = ({ path }) => (server.url === host && path.endsWith(LOREM) ? fault : null);
       }
-      assert.equal(await timed(client.sh('wc -c < text/lorem.txt'), 2 * IN_TIME_MS), '30000\n');
+      assert.equal(await timed(client.sh('cat text/lorem.txt | wc -c'), 2 * IN_TIME_MS), '30000\n');
       if (host !== dead) assert.notEqual((await client.status()).host, host);
     });
   }
@@ -101,20 +101,23 @@ test(
   async (t) => {
     const servers = [await serverOf(t, 'thin/rev-1'), await serverOf(t, 'thin/rev-1')];
     const client = await MountedClient.start(t, { servers: servers.map(({ url }) => url) });
-    assert.equal(await client.sh('wc -c < text/nonl'), '17\n');
+    assert.equal(await client.sh('cat text/nonl | wc -c'), '17\n');
     for (const server of servers) await server.stop();
-    await assert.rejects(timed(client.sh('wc -c text/lorem.txt'), IN_TIME_MS), /Input\/output error/);
+    await assert.rejects(
+      timed(client.sh('cat text/lorem.txt > /dev/null'), IN_TIME_MS),
+      /Input\/output error/,
+    );
     await assert.rejects(timed(client.ask('POST', '/refresh'), IN_TIME_MS), {
       code: 'unavailable',
       message: /ECONNREFUSED/,
     });
     assert.match((await client.status()).offline ?? '', /ECONNREFUSED/);
     assert.equal(
-      await client.sh('dd if=text/nonl iflag=nocache count=0 status=none; wc -c < text/nonl'),
+      await client.sh('dd if=text/nonl iflag=nocache count=0 status=none; cat text/nonl | wc -c'),
       '17\n',
     );
     for (const server of servers) await server.restart();
-    assert.equal(await timed(client.sh('wc -c < text/lorem.txt'), AT_ONCE_MS), '30000\n');
+    assert.equal(await timed(client.sh('cat text/lorem.txt | wc -c'), AT_ONCE_MS), '30000\n');
     await client.ask('POST', '/refresh');
     assert.equal((await client.status()).offline, null);
   },

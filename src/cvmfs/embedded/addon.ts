@@ -37,6 +37,7 @@ export interface NativeMount {
   setRoot(object: string, revision: number): Promise<void>;
   complete(number: number, errno: number): void;
   takeUsed(): string[];
+  letGo(): void;
   setMagic(values: Readonly<Record<string, string>>): void;
   statistics(): Record<string, number>;
   unmount(): Promise<void>;

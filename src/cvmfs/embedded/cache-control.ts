@@ -20,8 +20,12 @@ export class CacheControl {
   /** Pinned from here, and so to be let go here alone. */
   readonly #pinned = new Map<string, ObjectId>();
 
-  constructor(cache: Cache) {
+  readonly #letGo: () => void;
+
+  /** `letGo`: see CvmfsMount. */
+  constructor(cache: Cache, letGo: () => void) {
     this.#cache = cache;
+    this.#letGo = letGo;
   }
 
   facts(): ShownCacheFacts {
@@ -47,6 +51,7 @@ export class CacheControl {
 
   async evict(object: string): Promise<ShownCacheFacts> {
     await this.#cache.evict(await this.#here(object));
+    this.#letGo();
     return this.facts();
   }
 

@@ -2,8 +2,7 @@
 
 import { constants } from 'node:os';
 
-import { asThinlayerError, undone } from '../../core/errors.js';
-import type { ThinlayerError } from '../../core/errors.js';
+import { asThinlayerError, ThinlayerError, undone } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
@@ -89,7 +88,7 @@ export class Client {
     starts: Starts | null,
   ) {
     this.#pins = pins;
-    this.cache = new CacheControl(objects.cache);
+    this.cache = new CacheControl(objects.cache, () => mount.letGo());
     this.#options = options;
     this.#fetcher = fetcher;
     this.#repository = repository;
@@ -336,7 +335,7 @@ async function mountOn(
       mountOptions: args.mountOptions,
     },
     (miss) => {
-      const work = () => provide(repository, pins, miss, log);
+      const work = () => provide(repository, pins, miss, log, () => mount.letGo());
       const provided = starts ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));
     },
@@ -351,6 +350,7 @@ async function provide(
   pins: CatalogPins,
   miss: Miss,
   log: ClientLog,
+  letGo: () => void,
 ): Promise<number> {
   try {
     if (miss.external)
@@ -358,7 +358,11 @@ async function provide(
     const size = miss.size || MAX_UNKNOWN_BYTES;
     const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0 };
     const id = parseObjectPath(miss.object);
-    await repository.fetchObject(id, how);
+    await repository.fetchObject(id, how).catch(async (error: unknown) => {
+      if (!isExhausted(error)) throw error;
+      letGo();
+      await repository.fetchObject(id, how);
+    });
     if (id.kind === 'C') pins.hold(miss.object);
     return 0;
   } catch (failure) {
@@ -369,4 +373,9 @@ async function provide(
     );
     return constants.errno.EIO;
   }
+}
+
+/** What was evicted may take room yet. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof ThinlayerError && error.code === 'resource_exhausted';
 }
