@@ -4,12 +4,14 @@ import { createActor, fromPromise } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
 import { undone } from '../src/core/errors.js';
+import type { ThinlayerError } from '../src/core/errors.js';
 import type { RepositoryMount, RepositoryRequest, RepositorySource } from '../src/core/repository.js';
 import type { Cancel } from '../src/core/service.js';
 import { Mailbox } from './ask.js';
 import type { Feed } from './feed.js';
 import { repositoryMachine } from './repository.machine.js';
 import { stateName } from './state-name.js';
+import { Stranded } from './stranded.js';
 
 /** A repository that nobody holds stays mounted for so long: images are started again, and mounting takes longer than waiting. */
 export const GRACE_MS = 300_000;
@@ -32,6 +34,8 @@ export interface RepositoriesOptions {
   readonly graceMs: number;
   /** Told of each actor that died, for the log. */
   readonly died: (repository: string, cause: unknown) => void;
+  /** Told of each mount that ended though it was in use. */
+  readonly lost: (repository: string, reason: ThinlayerError) => void;
 }
 
 export class Repositories {
@@ -39,13 +43,12 @@ export class Repositories {
   readonly #machine: typeof repositoryMachine;
   readonly #entries = new Map<string, Entry>();
   readonly #stopWatching: () => void;
+  readonly stranded = new Stranded();
 
   constructor(source: RepositorySource, options: RepositoriesOptions) {
     this.#options = options;
     this.#machine = machineOn(source);
-    const unwatch = source.watch((repository, reason) =>
-      this.#entries.get(repository)?.actor.send({ type: 'mount.lost', reason }),
-    );
+    const unwatch = source.watch((repository, reason) => this.#lost(repository, reason));
     const unobserve = options.feed.whenWatched(() => {
       for (const { actor } of this.#entries.values()) options.feed.observe(actor);
     });
@@ -91,6 +94,7 @@ export class Repositories {
   }
 
   async release(holder: string, repositories: readonly string[]): Promise<void> {
+    this.stranded.remove(holder);
     const held = repositories.flatMap((repository) => this.#entries.get(repository) ?? []);
     await Promise.all(held.map(({ mailbox }) => mailbox.ask({ type: 'repository.release', holder })));
   }
@@ -119,6 +123,14 @@ export class Repositories {
     this.#stopWatching();
     for (const { actor } of this.#entries.values()) actor.stop();
     this.#entries.clear();
+  }
+
+  #lost(repository: string, reason: ThinlayerError): void {
+    const actor = this.#entries.get(repository)?.actor;
+    if (!actor) return;
+    this.#options.lost(repository, reason);
+    this.stranded.add(actor.getSnapshot().context.holders, reason);
+    actor.send({ type: 'mount.lost', reason });
   }
 
   async #lease(holder: string, repository: string, { signal }: Cancel): Promise<RepositoryMount> {

@@ -22,6 +22,7 @@ import { primed } from './stream.js';
 export interface SessionOptions extends RegistryOptions {
   /** Told of each repository's actor that died, for the log. */
   readonly repositoryDied: (repository: string, cause: unknown) => void;
+  readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
 }
 
 export class Session {
@@ -39,6 +40,7 @@ export class Session {
       feed: options.feed,
       graceMs: GRACE_MS,
       died: options.repositoryDied,
+      lost: options.repositoryLost,
     });
     this.#grounds = { engine, repositories: this.repositories };
     this.registry = new LayerRegistry(this.#grounds, options);

@@ -14,6 +14,7 @@ import { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { mountOf } from './layer.logic.js';
 import { restingState } from './registry.js';
+import { holderOf } from './layer.logic.js';
 import { Session } from './session.js';
 import { supervisorMachineWith } from './supervisor.machine.js';
 
@@ -26,6 +27,8 @@ export interface SupervisorOptions {
   readonly repositoryDied: (repository: string, cause: unknown) => void;
   /** Told of a repository that nobody uses and that could not be unmounted at the end. */
   readonly repositoryLeft: (cause: unknown) => void;
+  /** Told of each repository whose mount ended under its containers. */
+  readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
   readonly version: string;
 }
 
@@ -123,7 +126,7 @@ export class Supervisor implements LayerService {
   }
 
   *report(): Iterable<LayerReport> {
-    const { engine, registry } = this.#opened();
+    const { engine, registry, repositories } = this.#opened();
     const live = new Map([...registry.states()].map((s) => [s.id, s]));
     for (const { record } of engine.store.list()) {
       const state = live.get(record.id)?.state ?? restingState(engine, record.id);
@@ -132,7 +135,7 @@ export class Supervisor implements LayerService {
         state,
         uses: live.get(record.id)?.uses ?? 0,
         parent: record.parent,
-        cause: null,
+        cause: repositories.stranded.causeOf(holderOf(record.id)),
       };
     }
     for (const [id, cause] of engine.store.broken()) {
@@ -192,6 +195,7 @@ export class Supervisor implements LayerService {
       now: this.#options.now,
       died: this.#options.died,
       repositoryDied: this.#options.repositoryDied,
+      repositoryLost: this.#options.repositoryLost,
     });
     return engine;
   }

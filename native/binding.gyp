@@ -71,6 +71,7 @@
         "cvmfs/listings.cc",
         "cvmfs/entry.cc",
         "cvmfs/xattrs.cc",
+        "cvmfs/query.cc",
         "cvmfs/variables.cc",
         "cvmfs/object_name.cc",
         "cvmfs/md5.cc"

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 
 import { asThinlayerError, ThinlayerError } from './core/errors.js';
 import { VERSION } from './core/version.js';
+import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
 import type { ClientConfig } from './cvmfs/embedded/config/client-config.js';
 import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
@@ -16,6 +17,8 @@ import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-
 import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { listenOn } from './host/unix-socket.js';
+
+const ENDING = ['SIGTERM', 'SIGINT'] as const;
 
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
@@ -26,8 +29,13 @@ async function serve(args: MountArguments): Promise<void> {
   );
   const config = configure(args);
   for (const { message } of config.notes) log.debug(message);
+  // Before it is mounted nothing has to be undone but the attempt.
+  const giveUp = new AbortController();
+  const abort = () => giveUp.abort();
+  for (const signal of ENDING) process.once(signal, abort);
   const client = await Client.mount({
     config,
+    signal: giveUp.signal,
     arguments: args,
     files: DISK_FILES,
     version: VERSION,
@@ -39,8 +47,8 @@ async function serve(args: MountArguments): Promise<void> {
     },
   });
   const end = () => void unmountAndExit(client, log);
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  for (const signal of ENDING) process.off(signal, abort).on(signal, end);
+  if (giveUp.signal.aborted) end();
   process.on(
     'SIGHUP',
     () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),
@@ -68,7 +76,6 @@ function configure(args: MountArguments): ClientConfig {
     throw new ThinlayerError('failed_precondition', message, { op: 'mount' });
   }
   // To go on without them would show other files, or run as somebody else, than was asked for.
-  if (config.pinned) throw notYet(`a ${config.pinned.kind} to mount in place of the newest revision`);
   if (args.uid !== null || args.gid !== null) throw notYet('uid and gid');
   return config;
 }
@@ -102,6 +109,10 @@ async function reportMounted(fd: number | null): Promise<void> {
 
 let reportTo: number | null = null;
 try {
+  if (process.argv[2] === 'ctl') {
+    process.stdout.write(await runCtl(process.argv.slice(3)));
+    process.exit(0);
+  }
   const command = parseMountArguments(process.argv.slice(2), process.cwd());
   if (command.kind === 'help') console.log(MOUNT_USAGE);
   else if (command.kind === 'version') console.log(VERSION);

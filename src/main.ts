@@ -29,6 +29,7 @@ async function serve(args: DaemonArguments): Promise<void> {
     repositoryDied: (repository, cause) =>
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
+    repositoryLost: (repository, { message }) => log.error({ repository }, message),
     version: VERSION,
   });
   const init = (request: InitRequest) => openHome(supervisor, args, request);

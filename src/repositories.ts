@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 
 import type { CvmfsMount } from './core/options.js';
+import { CVMFS_RUN_DIRECTORY } from './core/places.js';
 import type { Mounter } from './core/ports.js';
 import type { RepositorySource } from './core/repository.js';
 import type { HomeConfig } from './core/service.js';
@@ -52,7 +53,7 @@ function makeSource(
     case 'embedded':
       return embeddedSource({
         ...places,
-        runDirectory: '/run/thinlayer/cvmfs',
+        runDirectory: CVMFS_RUN_DIRECTORY,
         command: [process.execPath, CLIENT],
         ...(options.cvmfsPrefetch && {
           prefetchFailed: ({ message }) =>

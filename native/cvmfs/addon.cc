@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "../worker.h"
+#include "query.h"
 #include "refresh.h"
 #include "session.h"
 
@@ -149,6 +150,11 @@ Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   return array;
 }
 
+Napi::Value LetGoJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  mount->repository.contents.Clear();
+  return info.Env().Undefined();
+}
+
 Napi::Value SetMagicJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   mount->repository.SetMagic(StringsByName(info[0]));
   return info.Env().Undefined();
@@ -190,7 +196,7 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 Napi::Object Wrap(Napi::Env env, const MountPtr& mount) {
   using Method = Napi::Value (*)(const MountPtr&, const Napi::CallbackInfo&);
   const std::pair<const char*, Method> methods[] = {{"setRoot", SetRootJs},       {"complete", CompleteJs},
-                                                    {"takeUsed", TakeUsedJs},     {"setMagic", SetMagicJs},
+                                                    {"takeUsed", TakeUsedJs}, {"letGo", LetGoJs},     {"setMagic", SetMagicJs},
                                                     {"statistics", StatisticsJs}, {"unmount", UnmountJs}};
   Napi::Object object = Napi::Object::New(env);
   for (const auto& [name, method] : methods) {
@@ -230,6 +236,7 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
+  exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
   return exports;
 }
 

@@ -41,13 +41,14 @@ ObjectFile Content::OpenChunk(Objects& objects, size_t index) {
 }
 
 ObjectFile Content::Open(Objects& objects, size_t index, const std::string& object, uint64_t size) {
+  std::string cached = CachedName(object, entry_->IsCompressed());
   std::lock_guard<std::mutex> lock(mutex_);
   if (last_ && index_ == index) {
-    objects.NoteUsed(object);
+    objects.NoteUsed(cached);
     return last_;
   }
-  ObjectFile opened = objects.Open(object, size);
-  if (!opened) throw Missing{object, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
+  ObjectFile opened = objects.Open(cached, size);
+  if (!opened) throw Missing{cached, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
   index_ = index;
   return last_ = std::move(opened);
 }

@@ -44,6 +44,11 @@ Statement& Statement::Bind(const PathHash& hash) {
   return *this;
 }
 
+Statement& Statement::Bind(int index, std::string_view text) {
+  sqlite3_bind_text(handle_.get(), index, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+  return *this;
+}
+
 bool Statement::Step() {
   database_.StartStep();
   switch (sqlite3_step(handle_.get())) {

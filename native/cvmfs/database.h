@@ -24,12 +24,14 @@ class Statement {
   Statement(Database& database, const std::string& sql);
 
   Statement& Bind(const PathHash& hash);  // to ?1 and ?2
+  Statement& Bind(int index, std::string_view text);  // from 1; `text` must outlive the steps
   bool Step();
   void Reset();
 
   // Views are valid until the next Step or Reset.
   std::string_view Bytes(int column) const;
   int64_t Integer(int column) const { return sqlite3_column_int64(handle_.get(), column); }
+  int columns() const { return sqlite3_column_count(handle_.get()); }
   bool IsNull(int column) const { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
   // Nothing if the column holds no integer.
   std::optional<int64_t> MaybeInteger(int column) const;

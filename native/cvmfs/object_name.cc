@@ -30,6 +30,10 @@ std::string ObjectPath(std::string_view hash_text, std::string_view letter) {
   return path.append("/").append(hash_text.substr(2)).append(letter);
 }
 
+std::string CachedName(const std::string& object_path, bool compressed) {
+  return compressed ? object_path : object_path + ".raw";
+}
+
 bool IsObjectPath(std::string_view path) {
   if (path.size() < 3 || path[2] != '/') return false;
   std::string text = std::string(path.substr(0, 2)).append(path.substr(3));

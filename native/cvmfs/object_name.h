@@ -18,6 +18,9 @@ std::string HashText(std::string_view digest, HashAlgorithm algorithm);
 // "b6/c1…9e-rmd160P" of such a text and a letter ("" for a whole file). Empty if the text is no hash.
 std::string ObjectPath(std::string_view hash_text, std::string_view letter);
 
+// Its name in the cache: what the server has as it is and what it has compressed may have one hash, and are two objects.
+std::string CachedName(const std::string& object_path, bool compressed);
+
 // Whether `path` has the form of an object path, and so leads nowhere else.
 bool IsObjectPath(std::string_view path);
 

@@ -21,3 +21,6 @@ function flat(path: string): string {
   const name = path.replace(/^\/+/, '').replaceAll('/', '-');
   return name.length <= 80 ? name : `${createHash('sha256').update(path).digest('hex').slice(0, 32)}.sock`;
 }
+
+/** Sockets of the processes that serve repositories. */
+export const CVMFS_RUN_DIRECTORY = '/run/thinlayer/cvmfs';

@@ -31,7 +31,7 @@ export interface LayerReport {
   readonly state: string;
   readonly uses: number;
   readonly parent: LayerId | null;
-  /** Why it is `failed`. */
+  /** Why it is `failed`; or, though it is mounted, what it shows is an error. */
   readonly cause: string | null;
 }
 

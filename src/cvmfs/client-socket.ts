@@ -2,15 +2,17 @@
 
 import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
+import { mountName } from './mount-name.js';
 
 /** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
 const TIMEOUT_MS = 120_000;
 
-/** The JSON that it answers. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
+/** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
 export async function askClient(
   socketPath: string,
   method: string,
@@ -26,10 +28,17 @@ export async function askClient(
     sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
     sent.end(body && JSON.stringify(body));
   });
-  const value: unknown = JSON.parse(await text(response));
+  const answer = await text(response);
+  if (response.statusCode === 200 && /^text\//.test(response.headers['content-type'] ?? '')) return answer;
+  const value: unknown = JSON.parse(answer);
   if (response.statusCode === 200) return value;
   const { code, message } = value as { code: ErrorCode; message: string };
   throw new ThinlayerError(code, message, { op: path.slice(1) });
+}
+
+/** Of the process that a daemon started for that mountpoint. Two homes may mount the same repository. */
+export function socketOf(mountpoint: string, runDirectory: string): string {
+  return join(runDirectory, `${mountName(mountpoint)}.sock`);
 }
 
 /** `closed` resolves when the process ends, or `end` was called. */

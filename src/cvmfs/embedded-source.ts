@@ -15,8 +15,7 @@ import type { ErrorCode } from '../core/errors.js';
 import type { IdMaps } from '../core/model.js';
 import type { RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
 import { ClientStarts } from './client-starts.js';
-import { askClient, watchClient } from './client-socket.js';
-import { mountName } from './mount-name.js';
+import { askClient, socketOf, watchClient } from './client-socket.js';
 import { logPath, openLog } from './process-log.js';
 import { Watches } from './watches.js';
 import type { Lost } from './watches.js';
@@ -157,7 +156,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   #socket(repository: string): string {
-    return join(this.#options.runDirectory, `${mountName(this.#mountpoint(repository))}.sock`);
+    return socketOf(this.#mountpoint(repository), this.#options.runDirectory);
   }
 }
 

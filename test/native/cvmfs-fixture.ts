@@ -107,7 +107,7 @@ export class MountedFixture {
   /** Puts an object into the cache. Synchronous: the pool's threads may all wait for the mount. False: there is none. */
   provide(object: string, compressed: boolean): boolean {
     const paths = this.#folders.flatMap((folder) => [
-      join(FIXTURES, folder, 'data', object),
+      join(FIXTURES, folder, 'data', object.replace('.raw', '')),
       join(FIXTURES, folder, `.cvmfsalt-${object.replace('/', '')}`),
     ]);
     const found = paths.findLast((path) => existsSync(path));

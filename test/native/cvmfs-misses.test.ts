@@ -127,6 +127,13 @@ test('an object that is never there although it was fetched is EIO, not a loop',
   assert.equal(fixture.misses.length, 2 * 5);
 });
 
+test('an object that was evicted before it was opened is fetched anew', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, ['thin/rev-1']);
+  fixture.answer = () => (fixture.misses.length < 4 ? 0 : null);
+  assert.equal(await fixture.sh('cat text/nonl | wc -c'), '17\n');
+  assert.equal(fixture.misses.length, 4);
+});
+
 test('a read touches only the chunks that it needs', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, ['shake/repo']);
   await fixture.sh('dd if=big/chunked.bin of=/dev/null bs=4096 skip=128 count=1 iflag=direct status=none');

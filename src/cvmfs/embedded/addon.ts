@@ -41,12 +41,15 @@ export interface NativeMount {
   setRoot(object: string, revision: number): Promise<void>;
   complete(number: number, errno: number): void;
   takeUsed(): string[];
+  letGo(): void;
   setMagic(values: Readonly<Record<string, string>>): void;
   statistics(): Record<string, number>;
   unmount(): Promise<void>;
 }
 
 interface CvmfsAddon {
+  /** The first row's columns as text; null: there is none. */
+  queryDatabase(path: string, sql: string, words: readonly string[]): Promise<string[] | null>;
   mountRepository(
     options: NativeOptions,
     onMiss: (miss: Miss) => void,

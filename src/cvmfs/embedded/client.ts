@@ -2,20 +2,25 @@
 
 import { constants } from 'node:os';
 
-import { asThinlayerError, undone } from '../../core/errors.js';
-import type { ThinlayerError } from '../../core/errors.js';
+import { asThinlayerError, ThinlayerError, undone } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
+import { CacheControl } from './cache-control.js';
+import type { ShownCacheFacts } from './cache-control.js';
+import { CatalogPins } from './cache/catalog-pins.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig, NetworkConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { withoutPassword } from './fetch/failover.js';
 import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
+import type { Proxy } from './fetch/routes.js';
+import { metricsText } from './metrics.js';
 import { mountRepository } from './mount.js';
 import type { CvmfsMount, Miss } from './mount.js';
 import { Starts } from './prefetch/starts.js';
-import { objectPath, parseObjectPath } from './object-id.js';
+import { hashText, objectPath, parseObjectPath } from './object-id.js';
 import { Objects } from './objects.js';
 import { Repository } from './repository.js';
 import type { RepositoryEvent } from './repository.js';
@@ -38,6 +43,8 @@ export interface ClientOptions {
   readonly files: ConfigFiles;
   readonly version: string;
   readonly log: ClientLog;
+  /** Gives up mounting. */
+  readonly signal?: AbortSignal | undefined;
   /** The mount ended though nobody asked for it. */
   readonly ended: (error?: Error) => void;
 }
@@ -55,12 +62,7 @@ export interface ClientStatus {
   /** Where the next request goes. */
   readonly host: string | null;
   readonly proxy: string | null;
-  readonly cache: {
-    readonly directory: string;
-    readonly bytes: number;
-    readonly limit: number;
-    readonly objects: number;
-  };
+  readonly cache: ShownCacheFacts;
   readonly statistics: Readonly<Record<string, number>>;
   /** What was fetched ahead; null if it is off. */
   readonly prefetch: Starts['statistics'] | null;
@@ -72,6 +74,8 @@ export class Client {
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
+  readonly #pins: CatalogPins;
+  readonly cache: CacheControl;
   readonly #starts: Starts | null;
 
   private constructor(
@@ -80,8 +84,11 @@ export class Client {
     repository: Repository,
     mount: CvmfsMount,
     objects: Objects,
+    pins: CatalogPins,
     starts: Starts | null,
   ) {
+    this.#pins = pins;
+    this.cache = new CacheControl(objects.cache, () => mount.letGo());
     this.#options = options;
     this.#fetcher = fetcher;
     this.#repository = repository;
@@ -102,12 +109,13 @@ export class Client {
       // Nothing happens to the repository before it is followed: the client is there by then.
       const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
+      const pins = new CatalogPins(cache);
       // Nothing starts before the client is there to be told of it.
       const noteUsed = () => void client.#noteUsed(objects);
       const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
-      const mount = await mountOn(options, repository, starts);
-      const client = new Client(options, fetcher, repository, mount, objects, starts);
-      await client.#begin();
+      const mount = await mountOn(options, repository, pins, starts);
+      const client = new Client(options, fetcher, repository, mount, objects, pins, starts);
+      await client.#begin(cache);
       return client;
     } catch (error) {
       await fetcher.close();
@@ -119,7 +127,6 @@ export class Client {
     const { config, arguments: args, version } = this.#options;
     const { root, revision, offline } = this.#repository.facts;
     const route = this.#fetcher.route;
-    const { directory, bytes, limit, objects } = this.#repository.cacheFacts;
     return {
       repository: config.fqrn,
       mountpoint: args.mountpoint,
@@ -129,11 +136,34 @@ export class Client {
       root: objectPath(root),
       offline: offline?.message ?? null,
       host: route?.host ?? null,
-      proxy: route?.proxy ?? null,
-      cache: { directory, bytes, limit, objects },
+      proxy: route?.proxy ? withoutPassword(route.proxy) : null,
+      cache: this.cache.facts(),
       statistics: this.#mount.statistics(),
       prefetch: this.#starts?.statistics ?? null,
     };
+  }
+
+  revision(): { readonly revision: number; readonly root: string; readonly published: string | null } {
+    const { revision, root, published } = this.#repository.facts;
+    // A Date holds less than a manifest may say.
+    const date = new Date(Math.min(published * 1000, 8.64e15));
+    return { revision, root: hashText(root), published: published === 0 ? null : date.toISOString() };
+  }
+
+  /** In the order of the configuration; `next` is asked next. */
+  hosts(): readonly { readonly host: string; readonly next: boolean }[] {
+    const next = this.#fetcher.route?.host;
+    return this.#fetcher.servers.hosts.map((host) => ({ host, next: host === next }));
+  }
+
+  proxies(): { readonly next: string; readonly groups: readonly (readonly string[])[] } {
+    const shown = (proxy: Proxy) => (proxy === null ? 'DIRECT' : withoutPassword(proxy));
+    const groups = this.#fetcher.servers.proxies.map((group) => group.map(shown));
+    return { next: shown(this.#fetcher.route?.proxy ?? null), groups };
+  }
+
+  metrics(): string {
+    return metricsText(this.status(), this.#fetcher.counters.hosts);
   }
 
   /** A container starts on an image; see `Starts.begin`. */
@@ -161,13 +191,23 @@ export class Client {
     await this.#fetcher.close();
   }
 
-  async #begin(): Promise<void> {
+  async #begin(cache: Cache): Promise<void> {
     try {
       await this.#show();
     } catch (error) {
       throw await undone(error, () => this.unmount());
     }
     void this.#repository.follow();
+    void this.#prepare(cache);
+  }
+
+  /** Behind the back of the first requests. */
+  async #prepare(cache: Cache): Promise<void> {
+    try {
+      await cache.makeDirectories();
+    } catch (error) {
+      this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
+    }
   }
 
   #noteEvent(event: RepositoryEvent): void {
@@ -197,7 +237,7 @@ export class Client {
       'user.revision': String(revision),
       'user.root_hash': root.hex,
       'user.host': route?.host ?? servers[0] ?? '',
-      'user.proxy': route?.proxy ?? 'DIRECT',
+      'user.proxy': route?.proxy ? withoutPassword(route.proxy) : 'DIRECT',
       'user.pid': String(process.pid),
       'user.version': this.#options.version,
     };
@@ -208,6 +248,7 @@ export class Client {
       const used = this.#mount.takeUsed();
       this.#starts?.opened(used);
       await objects.cache.used(used);
+      this.#pins.keep(used);
     } catch (error) {
       this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
     }
@@ -239,21 +280,25 @@ function resets({ hostResetSeconds, proxyResetSeconds }: NetworkConfig) {
 }
 
 function openRepository(
-  { config, files }: ClientOptions,
+  { config, files, signal }: ClientOptions,
   fetcher: Fetcher,
   objects: Objects,
   onEvent: (event: RepositoryEvent) => void,
 ): Promise<Repository> {
-  return Repository.open({
-    fqrn: config.fqrn,
-    keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
-    blacklist: readBlacklist(config.blacklists, files),
-    fetcher,
-    objects,
-    clock: SYSTEM_CLOCK,
-    ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
-    onEvent,
-  });
+  return Repository.open(
+    {
+      fqrn: config.fqrn,
+      pinned: config.pinned,
+      keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
+      blacklist: readBlacklist(config.blacklists, files),
+      fetcher,
+      objects,
+      clock: SYSTEM_CLOCK,
+      ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
+      onEvent,
+    },
+    signal,
+  );
 }
 
 function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist {
@@ -269,6 +314,7 @@ function newStarts({ config, log }: ClientOptions, objects: Objects, noteUsed: (
 async function mountOn(
   options: ClientOptions,
   repository: Repository,
+  pins: CatalogPins,
   starts: Starts | null,
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
@@ -290,7 +336,7 @@ async function mountOn(
       mountOptions: args.mountOptions,
     },
     (miss) => {
-      const work = () => provide(repository, miss, log);
+      const work = () => provide(repository, pins, miss, log, () => mount.letGo());
       const provided = starts ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));
     },
@@ -311,12 +357,25 @@ function claimant({ namespace: { uids, gids } }: Pick<MountArguments, 'namespace
 }
 
 /** The errno for those who wait: 0 when the object is in the cache. */
-async function provide(repository: Repository, miss: Miss, log: ClientLog): Promise<number> {
+async function provide(
+  repository: Repository,
+  pins: CatalogPins,
+  miss: Miss,
+  log: ClientLog,
+  letGo: () => void,
+): Promise<number> {
   try {
     if (miss.external)
       throw new Error('its contents are on a server for external files, which are not supported');
     const size = miss.size || MAX_UNKNOWN_BYTES;
-    await repository.fetchObject(parseObjectPath(miss.object), { compressed: miss.compressed, size });
+    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0 };
+    const id = parseObjectPath(miss.object);
+    await repository.fetchObject(id, how).catch(async (error: unknown) => {
+      if (!isExhausted(error)) throw error;
+      letGo();
+      await repository.fetchObject(id, how);
+    });
+    if (id.kind === 'C') pins.hold(miss.object);
     return 0;
   } catch (failure) {
     const error: ThinlayerError = asThinlayerError(failure);
@@ -326,4 +385,9 @@ async function provide(repository: Repository, miss: Miss, log: ClientLog): Prom
     );
     return constants.errno.EIO;
   }
+}
+
+/** What was evicted may take room yet. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof ThinlayerError && error.code === 'resource_exhausted';
 }

@@ -1,4 +1,4 @@
-/** What others may ask of a running `thinlayer-cvmfs`: JSON over HTTP on its unix socket. */
+/** What others may ask of a running `thinlayer-cvmfs`: JSON over HTTP on its unix socket; metrics as text. */
 
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -6,7 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import type { Client } from './client.js';
 
-type Route = (client: Client, body: unknown) => unknown;
+type Route = (client: Client, query: URLSearchParams, body: unknown) => unknown;
 
 export interface ControlOptions {
   readonly client: Client;
@@ -17,30 +17,51 @@ export interface ControlOptions {
 /** 500 layers with long names. */
 const MAX_BODY = 256 * 1024;
 
+const ROUTES: Readonly<Record<string, Route>> = {
+  'GET /status': (client) => client.status(),
+  'GET /revision': (client) => client.revision(),
+  'GET /hosts': (client) => client.hosts(),
+  'GET /proxies': (client) => client.proxies(),
+  'GET /metrics': (client) => client.metrics(),
+  'POST /refresh': (client) => client.refresh(),
+  // cvmfs_talk's word for the same.
+  'POST /remount': (client) => client.refresh(),
+  'GET /cache': (client) => client.cache.facts(),
+  'GET /cache/list': (client) => client.cache.list(),
+  'POST /cache/limit': (client, query) => client.cache.setLimit(needed(query, 'megabytes')),
+  'POST /cache/evict': (client, query) => client.cache.evict(needed(query, 'object')),
+  'POST /cache/pin': (client, query) => client.cache.pin(needed(query, 'object')),
+  'POST /cache/unpin': (client, query) => client.cache.unpin(needed(query, 'object')),
+  'POST /cache/check': (client) => client.cache.check(),
+  'POST /quit': () => ({}),
+  'POST /start/begin': (client, _query, body) => {
+    const { holder, layers } = startOf(body);
+    return client.beginStart(holder, layers).then(() => ({}));
+  },
+  'POST /start/end': (client, _query, body) => client.endStart(startOf(body).holder).then(() => ({})),
+};
+
 /** Not listening yet. */
 export function createClientControl({ client, quit }: ControlOptions): Server {
-  const routes: Readonly<Record<string, Route>> = {
-    'GET /status': () => client.status(),
-    'POST /refresh': () => client.refresh(),
-    'POST /quit': () => ({}),
-    'POST /start/begin': (client, body) => {
-      const { holder, layers } = startOf(body);
-      return client.beginStart(holder, layers).then(() => ({}));
-    },
-    'POST /start/end': (client, body) => client.endStart(startOf(body).holder).then(() => ({})),
-  };
   return createServer((request, response) => {
-    const key = `${request.method} ${request.url}`;
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
+    const key = `${request.method} ${pathname}`;
     // Never answered: the connection ends with the process, and that is how its end is noticed.
     if (key === 'GET /watch') return void response.writeHead(200).flushHeaders();
-    const route = Object.hasOwn(routes, key) ? routes[key] : undefined;
+    const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined;
     void answer(response, async () => {
       if (!route) throw new ThinlayerError('not_found', `unknown request ${key}`);
-      return route(client, await bodyOf(request));
+      return route(client, searchParams, await bodyOf(request));
     }).then(() => {
       if (key === 'POST /quit') quit();
     });
   });
+}
+
+function needed(query: URLSearchParams, name: string): string {
+  const value = query.get(name);
+  if (value !== null) return value;
+  throw new ThinlayerError('invalid_argument', `${name} is missing`);
 }
 
 /** JSON; null if there is none. */
@@ -81,5 +102,8 @@ async function answer(response: ServerResponse, work: () => Promise<unknown>): P
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
+  const isText = typeof value === 'string';
+  response
+    .writeHead(status, { 'Content-Type': isText ? 'text/plain; version=0.0.4' : 'application/json' })
+    .end(isText ? value : `${JSON.stringify(value)}\n`);
 }

@@ -122,6 +122,7 @@ async function fetchRoot({ objects, signal }: LoadContext, manifest: Manifest): 
   await objects.fetch(manifest.root, {
     compressed: true,
     size: manifest.rootSize ?? MAX_CATALOG_BYTES,
+    sizeUnknown: manifest.rootSize === null,
     alternative: manifest.alternativePaths,
     signal,
   });

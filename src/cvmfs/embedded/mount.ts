@@ -65,6 +65,8 @@ export interface CvmfsMount {
   complete(number: number, errno: number): void;
   /** Objects opened since the last call (for least-recently-used eviction), and the catalogs in use. */
   takeUsed(): string[];
+  /** Closes objects that are kept open for the next read: what was evicted takes room on the disk until then. */
+  letGo(): void;
   /** Magic attributes by their names: `user.fqrn`, `user.host`, `user.proxy`, … */
   setMagic(values: Readonly<Record<string, string>>): void;
   statistics(): Readonly<Record<string, number>>;
@@ -127,6 +129,7 @@ function face(native: NativeMount, mountpoint: string): CvmfsMount {
     },
     complete: (number, errno) => native.complete(number, errno),
     takeUsed: () => native.takeUsed(),
+    letGo: () => native.letGo(),
     setMagic: (values) => native.setMagic(values),
     statistics: () => native.statistics(),
     async unmount() {

@@ -1,14 +1,18 @@
 /** Objects, wherever they are: in the cache, or on a server and then in the cache. */
 
+import { isErrno } from '../../core/errno.js';
+import { ThinlayerError } from '../../core/errors.js';
 import type { Cache } from './cache/cache.js';
 import type { Fetcher } from './fetch/fetcher.js';
 import { receiveObject, storedBound } from './fetch/receive.js';
 import type { Encoding } from './fetch/receive.js';
 import { Flights } from './flights.js';
-import { hashText, objectPath } from './object-id.js';
+import { cachePath, hashText, objectPath } from './object-id.js';
 import type { ObjectId } from './object-id.js';
 
 export interface FetchHow extends Encoding {
+  /** `size` is but a bound: nobody told how large it is. */
+  readonly sizeUnknown?: boolean;
   readonly signal?: AbortSignal | undefined;
   /** At `.cvmfsalt-…`: root catalog and certificate of a repository whose manifest says so. */
   readonly alternative?: boolean;
@@ -29,9 +33,20 @@ export class Objects {
    * failed; the message names each), `data_loss` (refused from every server), `resource_exhausted` (no room), `aborted`.
    */
   async fetch(id: ObjectId, how: FetchHow): Promise<string> {
-    return await this.#flights.join(objectPath(id), how.signal, async (signal) => {
-      return (await this.cache.find(id)) ?? (await this.#fetch(id, { ...how, signal }));
+    const here: ObjectId = { ...id, raw: !how.compressed };
+    return await this.#flights.join(cachePath(here), how.signal, async (signal) => {
+      return (await this.cache.find(here)) ?? (await this.#fetchInto(here, { ...how, signal }));
     });
+  }
+
+  /** A full disk makes room once: the quota may be larger than what others leave of the disk. */
+  async #fetchInto(id: ObjectId, how: FetchHow): Promise<string> {
+    try {
+      return await this.#fetch(id, how);
+    } catch (error) {
+      if (!isDiskFull(error) || !(await this.cache.evictBytes(how.sizeUnknown ? 0 : how.size))) throw error;
+      return await this.#fetch(id, how);
+    }
   }
 
   async #fetch(id: ObjectId, how: FetchHow): Promise<string> {
@@ -39,10 +54,18 @@ export class Objects {
       path: serverPath(id, how.alternative ?? false),
       bound: storedBound(how),
       signal: how.signal,
-      receive: (body) => this.cache.add(id, how.size, (sink) => receiveObject(body, id, how, sink)),
+      receive: (body) =>
+        this.cache.add(id, how.sizeUnknown ? null : how.size, (sink) => receiveObject(body, id, how, sink)),
       accept: (path) => Promise.resolve(path),
     });
   }
+}
+
+/** `resource_exhausted` is the quota's word as well, which has evicted already. */
+function isDiskFull(error: unknown): boolean {
+  return (
+    error instanceof ThinlayerError && (isErrno(error.cause, 'ENOSPC') || isErrno(error.cause, 'EDQUOT'))
+  );
 }
 
 function serverPath(id: ObjectId, alternative: boolean): string {

@@ -6,11 +6,12 @@
 import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
 import { readBreadcrumb, writeBreadcrumb } from './cache/breadcrumb.js';
 import type { Breadcrumb } from './cache/breadcrumb.js';
-import type { CacheFacts } from './cache/cache.js';
+import type { Pinned } from './config/client-config.js';
 import { loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import type { ObjectId } from './object-id.js';
 import type { FetchHow } from './objects.js';
+import { loadPinned } from './pinned.js';
 import { checkRevision } from './trust.js';
 
 export interface RepositoryFacts extends Breadcrumb {
@@ -29,6 +30,8 @@ export type RepositoryEvent =
   | { readonly type: 'online' };
 
 export interface RepositoryOptions extends Omit<LoadContext, 'signal'> {
+  /** A state to stay at, in place of the newest. */
+  readonly pinned?: Pinned | null;
   /** CVMFS_MAX_TTL. */
   readonly maxTtlSeconds?: number;
   readonly onEvent: (event: RepositoryEvent) => void;
@@ -55,18 +58,23 @@ export class Repository {
 
   /**
    * Verified from a server; or else as it was last seen, if the cache still holds that root catalog (`offline` in its
-   * facts says why). Rejects as `loadTrusted` does, when there is neither.
+   * facts says why). Rejects as `loadTrusted` does, when there is neither; with `aborted` when `signal` says so.
    */
-  static async open(options: RepositoryOptions): Promise<Repository> {
+  static async open(options: RepositoryOptions, signal?: AbortSignal): Promise<Repository> {
     const { fqrn, objects, clock } = options;
+    if (options.pinned) {
+      const state = await loadPinned({ ...options, signal }, options.pinned);
+      return new Repository(options, { ...state, offline: null, heardAt: clock.now() });
+    }
     const known = await readBreadcrumb(objects.cache.directory, fqrn);
     try {
-      const trusted = await loadTrusted(options, known, null);
+      const trusted = await loadTrusted({ ...options, signal }, known, null);
       if (!trusted) throw new ThinlayerError('internal', `manifest of ${fqrn} was not loaded`);
       const seen = breadcrumb(trusted);
       await writeBreadcrumb(objects.cache.directory, fqrn, seen);
       return new Repository(options, { ...seen, trusted, offline: null, heardAt: clock.now() });
     } catch (error) {
+      if (signal?.aborted) throw error;
       return await Repository.#openOffline(options, known, asThinlayerError(error));
     }
   }
@@ -85,17 +93,14 @@ export class Repository {
     return this.#facts;
   }
 
-  get cacheFacts(): CacheFacts {
-    return this.#options.objects.cache.facts;
-  }
-
   /** See `Objects.fetch`. */
   async fetchObject(id: ObjectId, how: FetchHow): Promise<string> {
     return await this.#options.objects.fetch(id, how);
   }
 
-  /** Asks for a new revision now. What came of it is in `facts`, and was told by `onEvent`. */
+  /** Asks for a new revision now, unless it stays at one. What came of it is in `facts`, and was told by `onEvent`. */
   async refresh(): Promise<void> {
+    if (this.#options.pinned) return;
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
     });
@@ -105,7 +110,7 @@ export class Repository {
   /** Refreshes as often as the manifest says, until `close`. */
   async follow(): Promise<void> {
     const { signal } = this.#closed;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#options.pinned) {
       await this.#options.clock.sleep(this.#secondsToWait() * 1000, signal).catch((error: unknown) => {
         if (!signal.aborted) throw error;
       });

@@ -23,6 +23,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     died: (id) => opened.deaths.push(id),
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,
+    repositoryLost: () => undefined,
     version: '1.2.3',
   });
   return Object.assign(opened, { supervisor });

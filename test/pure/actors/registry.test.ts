@@ -20,7 +20,12 @@ function registryOn(engine: FakeEngine) {
   const clock = { now: 0 };
   const feed = new Feed(() => clock.now);
   const options = { feed, now: () => clock.now, died: (dead: LayerId) => void deaths.push(dead) };
-  const repositories = new Repositories(engine.repositories, { feed, graceMs: 0, died: () => undefined });
+  const repositories = new Repositories(engine.repositories, {
+    feed,
+    graceMs: 0,
+    died: () => undefined,
+    lost: () => undefined,
+  });
   const registry = new LayerRegistry({ engine, repositories }, options);
   const create = (layer: LayerId, parent: LayerId | null = null, options: CreateOptions = {}) =>
     registry.ask(layer, { type: 'layer.create', parent, kind: 'container', options });

@@ -22,6 +22,7 @@ function repositoriesOn(t: TestContext, source: FakeRepositorySource = fakeRepos
     feed: new Feed(() => 0),
     graceMs: GRACE,
     died: () => undefined,
+    lost: () => undefined,
   });
   t.after(() => repositories.stop());
   const states = () => [...repositories.states()].map((r) => `${r.repository} ${r.state} ${r.holders}`);

@@ -16,7 +16,8 @@ import type { TestContext } from 'node:test';
 
 import { readBreadcrumb, writeBreadcrumb } from '../../../src/cvmfs/embedded/cache/breadcrumb.js';
 import { Cache } from '../../../src/cvmfs/embedded/cache/cache.js';
-import { hexDigest, objectPath } from '../../../src/cvmfs/embedded/object-id.js';
+import { CatalogPins } from '../../../src/cvmfs/embedded/cache/catalog-pins.js';
+import { cachePath, hexDigest, objectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import type { ObjectId } from '../../../src/cvmfs/embedded/object-id.js';
 import { TestClock, temporaryDirectory } from './client.js';
 
@@ -82,6 +83,34 @@ test('what can never fit is refused, and says what to do', async (t) => {
   });
   await put(cache, 2, 400);
   assert.deepEqual(await held(cache, 3), [0, 2]);
+});
+
+test('what comes without a size takes room as it grows, and no more', async (t) => {
+  const { cache } = await cacheOf(t, 1000);
+  for (let n = 0; n < 3; n++) await put(cache, n, 300);
+  await cache.add(nth(3), null, async (sink) => {
+    for (let piece = 0; piece < 4; piece++) await sink.write(Buffer.alloc(100));
+    assert.ok(cache.facts.bytes + 400 <= 1000, `${cache.facts.bytes} bytes beside it`);
+  });
+  cache.pin(nth(3));
+  const tooMuch = cache.add(nth(4), null, async (sink) => {
+    for (;;) await sink.write(Buffer.alloc(100));
+  });
+  await assert.rejects(tooMuch, { code: 'resource_exhausted', message: /raise CVMFS_QUOTA_LIMIT/ });
+  await put(cache, 5, 600);
+  assert.deepEqual(await held(cache, 6), [3, 5]);
+});
+
+test('catalogs in use are pinned until they no longer are, up to half of the quota', async (t) => {
+  const { cache } = await cacheOf(t, 1000);
+  const catalog = (n: number): ObjectId => ({ ...nth(n), kind: 'C' });
+  for (let n = 0; n < 4; n++) await cache.add(catalog(n), 200, (sink) => sink.write(Buffer.alloc(200)));
+  const pins = new CatalogPins(cache);
+  pins.hold(cachePath(catalog(0)));
+  pins.keep([0, 1, 2, 3].map((n) => cachePath(catalog(n))));
+  assert.equal(cache.facts.pinnedBytes, 600);
+  pins.keep([cachePath(catalog(1)), objectPath(nth(9))]);
+  assert.equal(cache.facts.pinnedBytes, 200);
 });
 
 test('a write that fails leaves nothing, and gives its room back', async (t) => {

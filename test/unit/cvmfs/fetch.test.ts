@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { deflateSync } from 'node:zlib';
 
 import { hexDigest, objectPath, parseObjectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import type { ObjectId } from '../../../src/cvmfs/embedded/object-id.js';
+import { collect } from '../../../src/cvmfs/embedded/fetch/receive.js';
 import { fixture } from '../../pure/cvmfs/fixtures.js';
 import { clientOf, serverOf } from './client.js';
 import { RepositoryServer } from './server.js';
@@ -88,6 +93,7 @@ const FAULTS: [string, Fault, RegExp][] = [
   ['flips a bit', 'flip a bit', /is not a whole zlib stream|its hash is another/],
   ['appends bytes', 'append', /its hash is another/],
   ['redirects', 'redirect', /answered 302: a redirect to \/elsewhere, which is not followed/],
+  ['redirects to itself', 'redirect loop', /answered 302: a redirect to \/data.*, which is not followed/],
   ['announces a huge body', 'huge length', /has 1125899906842624 bytes, more than the/],
   ['never ends', 'endless', /is not a whole zlib stream|has more than/],
   ['lets a proxy compress', 'gzip', /an encoding that was not asked for: gzip/],
@@ -212,4 +218,144 @@ test('more transfers than connections wait for their turn, and no clock runs aga
   await Promise.all(ids.map((id) => client.objects.fetch(id, { compressed: true, size: 10_000 })));
   assert.equal(server.requests.length, 200);
   assert.equal(client.objects.cache.facts.objects, 200);
+});
+
+/** A server that writes on the bare connection, whatever is asked. */
+async function bareServer(t: TestContext, answer: (socket: Socket) => void): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('data', () => answer(socket));
+    t.after(() => socket.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Some turns of the event loop: whatever arrived is seen meanwhile. */
+async function pause(): Promise<void> {
+  for (let turn = 0; turn < 20; ++turn) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The body, of which nothing is read before the server has sent all that it can, and the connection's end. */
+async function readLate(
+  t: TestContext,
+  head: string,
+  size: number,
+  end: (socket: Socket) => void,
+): Promise<number> {
+  const sent = new AbortController();
+  const url = await bareServer(t, (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nconnection: close\r\n${head}\r\n`);
+    socket.write(Buffer.alloc(size), () => {
+      end(socket);
+      sent.abort();
+    });
+  });
+  const { fetcher } = await clientOf(t, 'thin', [url], { maxRetries: 0 });
+  return await fetcher.get({
+    path: 'anything',
+    bound: size,
+    receive: async (arriving) => {
+      if (!sent.signal.aborted) await once(sent.signal, 'abort');
+      await pause();
+      return (await collect(arriving)).length;
+    },
+    accept: (total) => Promise.resolve(total),
+  });
+}
+
+/** What may arrive ahead of a reader, and what undici itself would let. The kernel takes some more. */
+const AHEAD = [4 << 20, 64 << 10];
+
+for (const [what, head, end] of [
+  ['with its connection', () => '', (socket: Socket) => socket.end()],
+  ['of announced length', (size: number) => `content-length: ${size}\r\n`, (socket: Socket) => socket.end()],
+  ['with a reset', () => '', (socket: Socket) => socket.resetAndDestroy()],
+] as const) {
+  test(`a server ends a body ${what} while its reader lags: at most that transfer fails`, async (t) => {
+    for (const size of AHEAD.flatMap((ahead) => [-40_000, -1, 0, 1, 40_000].map((more) => ahead + more))) {
+      const total = await readLate(t, head(size), size, end).catch((error: unknown) => {
+        assert.equal((error as { code: string }).code, 'unavailable');
+        return null;
+      });
+      if (what !== 'with a reset') assert.equal(total, size);
+    }
+  });
+}
+
+test('what a slow reader has not asked for stays on the other side of the connection', async (t) => {
+  const megabytes = 64;
+  let sent = 0;
+  const url = await bareServer(t, (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${megabytes << 20}\r\n\r\n`);
+    const more = () => void (++sent <= megabytes && socket.write(Buffer.alloc(1 << 20), more));
+    more();
+  });
+  const { fetcher } = await clientOf(t, 'thin', [url], { maxRetries: 0 });
+  let read = 0;
+  let ahead = 0;
+  await fetcher.get({
+    path: 'anything',
+    bound: megabytes << 20,
+    receive: async (arriving) => {
+      for await (const chunk of arriving) {
+        read += chunk.length;
+        await pause();
+        ahead = Math.max(ahead, (sent << 20) - read);
+      }
+    },
+    accept: () => Promise.resolve(),
+  });
+  assert.equal(read, megabytes << 20);
+  // What the kernel takes for itself is in it.
+  assert.ok(ahead < 24 << 20, `${ahead} bytes ahead`);
+});
+
+for (const [what, answer] of [
+  ['is no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
+  ['switches protocols', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'],
+  ['goes on and on', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(500)],
+  ['has endless headers', `HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(20_000)}`],
+  ['has two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabc'],
+  ['has chunks of no size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc'],
+  [
+    'says more than was asked',
+    `HTTP/1.1 404 No\r\ncontent-length: 2\r\n\r\nno${'HTTP/1.1 200 OK\r\n\r\n'.repeat(3)}`,
+  ],
+] as const) {
+  test(`an answer that ${what} fails that transfer, and nothing else`, async (t) => {
+    for (const end of [true, false]) {
+      const url = await bareServer(t, (socket) => void (end ? socket.end(answer) : socket.write(answer)));
+      const client = await clientOf(t, 'thin', [url], { maxRetries: 0 });
+      await assert.rejects(client.objects.fetch(LOREM, HOW), { name: 'ThinlayerError', code: 'unavailable' });
+    }
+  });
+}
+
+test('a server of HTTPS is asked through a tunnel of the proxy, which may refuse', async (t) => {
+  let asked = '';
+  const proxy = await bareServer(t, (socket) =>
+    socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'),
+  );
+  const hosts = ['https://secure.invalid'];
+  const refusing = await clientOf(t, 'thin', hosts, { proxies: [[proxy]], maxRetries: 0 });
+  await assert.rejects(refusing.objects.fetch(LOREM, HOW), {
+    code: 'unavailable',
+    message: /answered 403 to CONNECT secure\.invalid:443|403/,
+  });
+  const open = await bareServer(t, (socket) => {
+    socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+    socket.once('data', (hello: Buffer) => {
+      asked = hello.toString('latin1');
+      socket.end('this is no TLS');
+    });
+  });
+  const tunnelled = await clientOf(t, 'thin', hosts, { proxies: [[open]], maxRetries: 0 });
+  await assert.rejects(tunnelled.objects.fetch(LOREM, HOW), {
+    code: 'unavailable',
+    message: /SSL|EPROTO|wrong version/i,
+  });
+  assert.ok(asked.includes('secure.invalid'), 'the name of the server is in the first message of TLS');
 });

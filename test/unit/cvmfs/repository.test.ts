@@ -72,6 +72,14 @@ test('a missing certificate or root catalog, and a damaged root catalog, are nam
   await assert.rejects(Repository.open(client), { code: 'data_loss', message: /0e\/452694aa.*C / });
 });
 
+test('whoever waits for it to open can give up', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const giveUp = new AbortController();
+  server.misbehave = () => (giveUp.abort(), 'hang');
+  const client = await clientOf(t, 'thin', [server.url], { timeoutDirectMs: 600_000 });
+  await assert.rejects(Repository.open(client, giveUp.signal), { code: 'aborted' });
+});
+
 test('any of the master keys known here may have signed the whitelist', async (t) => {
   const server = await serverOf(t, 'broken/whitelist-other-master', 'thin/rev-1');
   const client = await clientOf(t, 'thin', [server.url]);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import { FIXTURES } from '../../pure/cvmfs/fixtures.js';
@@ -17,6 +17,8 @@ export type Fault =
   | 'flip a bit'
   | 'append'
   | 'redirect'
+  | 'redirect loop'
+  | 'slow'
   | 'huge length'
   | 'endless'
   | 'gzip'
@@ -33,13 +35,15 @@ export interface Request {
 
 export class RepositoryServer {
   readonly requests: Request[] = [];
-  /** Folders of test/fixtures/cvmfs, the first that has a file wins. */
+  /** Folders of test/fixtures/cvmfs, or of elsewhere by an absolute path; the first that has a file wins. */
   layers: string[];
   readonly deleted = new Set<string>();
   /** Further files. */
   readonly files = new Map<string, Buffer>();
   misbehave: (request: Request) => Fault | null = () => null;
   readonly #server = createServer((request, response) => this.#answer(request, response));
+
+  #port = 0;
 
   private constructor(layers: string[]) {
     this.layers = layers;
@@ -49,11 +53,12 @@ export class RepositoryServer {
     const server = new RepositoryServer(layers);
     server.#server.listen(0, '127.0.0.1');
     await once(server.#server, 'listening');
+    server.#port = (server.#server.address() as AddressInfo).port;
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   /** How often that path was asked for. */
@@ -61,10 +66,18 @@ export class RepositoryServer {
     return this.requests.filter((request) => request.path === path).length;
   }
 
+  /** Connections are refused from now on. */
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     this.#server.close();
     this.#server.closeAllConnections();
     await once(this.#server, 'close');
+  }
+
+  /** At the same URL. */
+  async restart(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
   }
 
   /** Nobody listens there any more. */
@@ -83,7 +96,7 @@ export class RepositoryServer {
     this.requests.push(request);
     const body = this.#read(request.path);
     const fault = this.misbehave(request);
-    if (fault !== null) misbehave(response, fault, body ?? Buffer.alloc(0));
+    if (fault !== null) misbehave(response, fault, body ?? Buffer.alloc(0), incoming.url ?? '/');
     else if (body === null) response.writeHead(404).end('not here');
     else response.writeHead(200, { 'content-length': body.length }).end(body);
   }
@@ -94,7 +107,7 @@ export class RepositoryServer {
     if (further) return further;
     for (const layer of this.layers) {
       try {
-        return readFileSync(join(FIXTURES, layer, path));
+        return readFileSync(join(resolve(FIXTURES, layer), path));
       } catch (error) {
         if (!['ENOENT', 'EISDIR'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
       }
@@ -103,7 +116,7 @@ export class RepositoryServer {
   }
 }
 
-function misbehave(response: ServerResponse, fault: Fault, body: Buffer): void {
+function misbehave(response: ServerResponse, fault: Fault, body: Buffer, url: string): void {
   if (typeof fault === 'object') {
     if ('instead' in fault) response.end(fault.instead);
     else response.writeHead(fault.status, fault.headers).end('a fault');
@@ -135,6 +148,12 @@ function misbehave(response: ServerResponse, fault: Fault, body: Buffer): void {
     case 'redirect':
       response.writeHead(302, { location: '/elsewhere' }).end();
       return;
+    case 'redirect loop':
+      response.writeHead(302, { location: url }).end();
+      return;
+    case 'slow':
+      drip(response.writeHead(200, { 'content-length': body.length }), body);
+      return;
     case 'huge length':
       response.writeHead(200, { 'content-length': 2 ** 50 }).write(half);
       return;
@@ -146,4 +165,11 @@ function misbehave(response: ServerResponse, fault: Fault, body: Buffer): void {
     case 'gzip':
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(body));
   }
+}
+
+/** 1000 bytes a second. */
+function drip(response: ServerResponse, body: Buffer): void {
+  let at = 0;
+  const timer = setInterval(() => response.write(body.subarray(at, (at += 100))), 100);
+  response.on('close', () => clearInterval(timer));
 }

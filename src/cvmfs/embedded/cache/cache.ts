@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { fromErrno, isErrno } from '../../../core/errno.js';
 import type { Clock } from '../clock.js';
-import { objectPath } from '../object-id.js';
+import { cachePath } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
 import { checkCache } from './check.js';
 import type { CheckReport } from './check.js';
@@ -24,12 +24,19 @@ export interface CacheOptions {
   readonly clock: Clock;
 }
 
+/** Where the bytes of an object are written. */
+export interface Sink {
+  write(chunk: Buffer): Promise<void>;
+}
+
 export interface CacheFacts {
   readonly directory: string;
   readonly limit: number;
   readonly bytes: number;
   readonly objects: number;
   readonly pinnedBytes: number;
+  /** By this process. */
+  readonly evictions: number;
 }
 
 /** A transaction that was not written to for that long belongs to a process that died. */
@@ -63,7 +70,7 @@ export class Cache {
 
   /** The path of the object's file, or null. Its use counts. */
   async find(id: ObjectId): Promise<string | null> {
-    const object = objectPath(id);
+    const object = cachePath(id);
     const stored = await this.#doing('look up', () => statObject(this.directory, object));
     if (!stored) {
       this.#usage.remove(object);
@@ -75,19 +82,38 @@ export class Cache {
   }
 
   /**
-   * Room for `size` bytes, and a place to write them. Whatever `fill` throws, nothing is left of it. Answers the path.
-   * Rejects with `resource_exhausted` if the quota cannot hold them even when all goes that may.
+   * Room for `size` bytes, and a place to write them; null: as they come. Whatever `fill` throws, nothing is left of it.
+   * Answers the path. Rejects with `resource_exhausted` if the quota cannot hold them even when all goes that may.
    */
-  async add(id: ObjectId, size: number, fill: (transaction: Transaction) => Promise<void>): Promise<string> {
-    const object = objectPath(id);
-    let written = 0;
-    await this.#doing('make room', () => this.#room.reserve(size));
+  async add(id: ObjectId, size: number | null, fill: (sink: Sink) => Promise<void>): Promise<string> {
+    const object = cachePath(id);
+    let [reserved, written] = [size ?? 0, 0];
+    const reserve = async (bytes: number): Promise<void> => {
+      await this.#doing('make room', () => this.#room.grow(bytes));
+      reserved += bytes;
+    };
+    await this.#doing('make room', () => this.#room.reserve(reserved));
     try {
-      written = await this.#write(object, fill);
+      written = await this.#write(object, (file) => fill(size === null ? growing(file, reserve) : file));
     } finally {
-      this.#room.release(size, written);
+      this.#room.release(reserved, written);
     }
     return join(this.directory, object);
+  }
+
+  /** For a disk that is full: evicts what was not used for longest. False: nothing may go. */
+  async evictBytes(size: number): Promise<boolean> {
+    return await this.#doing('evict', () => this.#room.evict(size));
+  }
+
+  /** The directories of all prefixes, so that no object has to wait for its own to be made. */
+  async makeDirectories(): Promise<void> {
+    await this.#doing('prepare', async () => {
+      for (let prefix = 0; prefix < 256; prefix++) {
+        const path = join(this.directory, prefix.toString(16).padStart(2, '0'));
+        await mkdir(path, { recursive: true, mode: 0o700 });
+      }
+    });
   }
 
   /** Objects that were opened. */
@@ -101,16 +127,17 @@ export class Cache {
 
   /** Never evicted by this process until `unpin`, which has to come as often. */
   pin(id: ObjectId): void {
-    this.#usage.pin(objectPath(id));
+    this.#usage.pin(cachePath(id));
   }
 
   unpin(id: ObjectId): void {
-    this.#usage.unpin(objectPath(id));
+    this.#usage.unpin(cachePath(id));
   }
 
   get facts(): CacheFacts {
     const { bytes, count, pinnedBytes } = this.#usage;
-    return { directory: this.directory, limit: this.#room.limit, bytes, objects: count, pinnedBytes };
+    const { limit, evictions } = this.#room;
+    return { directory: this.directory, limit, bytes, objects: count, pinnedBytes, evictions };
   }
 
   /** Bytes that can be added without evicting what was used within the last `milliseconds`. */
@@ -127,7 +154,7 @@ export class Cache {
   }
 
   async evict(id: ObjectId): Promise<void> {
-    await this.#doing('evict', () => this.#room.remove(objectPath(id)));
+    await this.#doing('evict', () => this.#room.remove(cachePath(id)));
   }
 
   /** Reads everything, and removes what is not what was put in. */
@@ -179,4 +206,14 @@ export class Cache {
       throw fromErrno(error, { op, path: this.directory });
     }
   }
+}
+
+/** Reserves room for each chunk before it is written. */
+function growing(file: Transaction, reserve: (bytes: number) => Promise<void>): Sink {
+  return {
+    async write(chunk) {
+      await reserve(chunk.length);
+      await file.write(chunk);
+    },
+  };
 }

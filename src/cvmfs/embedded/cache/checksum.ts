@@ -4,7 +4,8 @@
  * `checksums`, before the object gets its name: `b6/c1…9eP 48.0d4a1185`. One small append costs next to nothing, where
  * a file or link beside each object costs an inode (more than half a millisecond on a busy ext4); extended attributes
  * are not there on every file system. Appends of several processes do not mix (O_APPEND), and since the content follows
- * from the name, two lines of one object say the same. A line that a power cut damaged counts as missing.
+ * from the name, two lines of one object say the same. A line that a power cut or a full disk cut short counts as missing;
+ * each begins with a line feed of its own, so that it takes no other one along.
  *
  * CRC-32 finds what disks and power cuts do. Against those who can write here nothing beside the files could help.
  */
@@ -15,7 +16,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
-const LINE = /^([0-9a-f]{2}\/[0-9a-zA-Z-]{38,48}) (\d{1,16}\.[0-9a-f]{8})$/;
+const LINE = /^([0-9a-f]{2}\/[0-9a-zA-Z-]{38,48}(?:\.raw)?) (\d{1,16}\.[0-9a-f]{8})$/;
 /** Of the newest lines all are kept: their objects may be just about to get their names. */
 const NEWEST = 1000;
 /** Not worth rewriting. */
@@ -48,7 +49,7 @@ export async function checksumOf(file: string): Promise<string> {
 }
 
 export async function appendChecksum(directory: string, object: string, checksum: Checksum): Promise<void> {
-  await appendFile(join(directory, 'checksums'), `${object} ${String(checksum)}\n`, { mode: 0o600 });
+  await appendFile(join(directory, 'checksums'), `\n${object} ${String(checksum)}\n`, { mode: 0o600 });
 }
 
 /** Of these objects; those without one are left out. */

@@ -1,7 +1,7 @@
 /**
  * The cache directory, which several processes may use at once:
  *
- *   <cache>/b6/c1…9e-rmd160P       an object, decompressed. What is there under its name is whole: it was verified,
+ *   <cache>/b6/c1…9e-rmd160P       an object, decompressed (`.raw` behind it: the server has it as it is). What is there under its name is whole: it was verified,
  *                                  written elsewhere, renamed. Nobody changes it later.
  *   <cache>/checksums              of their contents, see checksum.ts
  *   <cache>/txn/                   what is being written
@@ -19,7 +19,7 @@ import { isErrno } from '../../../core/errno.js';
 import { isObjectPath } from '../object-id.js';
 
 export interface StoredObject {
-  /** As objectPath has it. */
+  /** As cachePath has it. */
   readonly object: string;
   readonly size: number;
   /** Milliseconds since 1970. */

@@ -19,6 +19,7 @@ export class Room {
   #limit: number;
   #reserved = 0;
   #addedSinceScan = 0;
+  #evictions = 0;
   #queue: Promise<void> = Promise.resolve();
   /** Tells the first of the queue that a write has ended. */
   #released: () => void = () => {};
@@ -27,6 +28,10 @@ export class Room {
     this.#directory = directory;
     this.#usage = usage;
     this.#limit = limit;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
   }
 
   get limit(): number {
@@ -61,6 +66,24 @@ export class Room {
     await mine;
   }
 
+  /**
+   * More for a write whose size was not known. Waits for nobody, since others may wait for this write; rejects as
+   * `reserve` does.
+   */
+  async grow(size: number): Promise<void> {
+    this.#reserved += size;
+    if (await this.#make(0)) return;
+    this.#reserved -= size;
+    throw this.#noRoom(size);
+  }
+
+  /** The disk is full before the quota is: evicts as much as that, if it can. False: nothing may go. */
+  async evict(size: number): Promise<boolean> {
+    const before = this.#usage.count;
+    for (const object of this.#usage.victims(size)) await this.remove(object);
+    return this.#usage.count < before;
+  }
+
   /** Gives back what was reserved, of which `used` bytes are an object now. */
   release(size: number, used: number): void {
     this.#reserved -= size;
@@ -77,6 +100,7 @@ export class Room {
 
   async remove(object: string): Promise<void> {
     await rm(join(this.#directory, object), { force: true });
+    this.#evictions += 1;
     this.#usage.remove(object);
   }
 
@@ -96,7 +120,11 @@ export class Room {
         this.#released = resolve;
       });
     }
-    throw new ThinlayerError(
+    throw this.#noRoom(size);
+  }
+
+  #noRoom(size: number): ThinlayerError {
+    return new ThinlayerError(
       'resource_exhausted',
       `the quota of ${this.#directory}, ${this.#limit} bytes, has no room for ${size} bytes beside what is in use; raise CVMFS_QUOTA_LIMIT`,
       { op: 'cache', path: this.#directory },

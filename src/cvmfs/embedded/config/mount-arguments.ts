@@ -13,9 +13,10 @@ import type { MountOptions } from './mount-options.js';
 export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the foreground
 
   thinlayer-cvmfs REPOSITORY MOUNTPOINT [-o OPTION[,OPTION]...]... [--config-dir DIR]
+  thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND     asks one that runs; --help of it tells what
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
-  --control SOCKET     answer questions there (status, refresh, quit)
+  --control SOCKET     answer questions there: see thinlayer-cvmfs ctl --help
   --map-uids RANGES    show owners as the host has them whom the repository means in a user name space with these ranges:
                        INSIDE:OUTSIDE:SIZE[,INSIDE:OUTSIDE:SIZE]...; with CVMFS_CLAIM_OWNERSHIP that is its root
   --map-gids RANGES    the same for groups

@@ -1,14 +1,15 @@
 /** Connections that are kept: to each server, and to each proxy. */
 
-import { Pool, ProxyAgent } from 'undici';
+import { buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
 
 import { VERSION } from '../../../core/version.js';
+import { Connection } from './connection.js';
+import type { Answer } from './connection.js';
 import type { Route } from './routes.js';
+import { tunnelConnector } from './tunnel.js';
 
 export interface ConnectionOptions {
-  /** At once to one server or proxy. */
-  readonly connections: number;
   readonly connectMs: number;
 }
 
@@ -19,72 +20,58 @@ export interface Question {
   readonly signal: AbortSignal;
 }
 
-const KEEP_ALIVE_MS = 20_000;
-/**
- * What may arrive ahead of its reader. Plenty, because undici 7 asserts, and so ends the process, if a server closes its
- * connection after a body whose last bytes wait for a reader that lags (Parser.finish in client-h1.js).
- */
-const AHEAD = 8 * 1024 * 1024;
 const PAST_CACHES = { pragma: 'no-cache', 'cache-control': 'no-cache' };
 /** Some sites let nothing pass but what calls itself a client of CVMFS. */
 const USER_AGENT = { 'user-agent': `cvmfs Fuse thinlayer-${VERSION}` };
 
 export class Connections {
-  readonly #options: ConnectionOptions;
-  readonly #pools = new Map<string, Dispatcher>();
+  readonly #connectMs: number;
+  readonly #all = new Set<Connection>();
+  /** Of each server or proxy: those that nobody uses, last used last. */
+  readonly #idle = new Map<string, Connection[]>();
 
-  constructor(options: ConnectionOptions) {
-    this.#options = options;
+  constructor({ connectMs }: ConnectionOptions) {
+    this.#connectMs = connectMs;
   }
 
-  ask(route: Route, { path, noCache, signal }: Question): Promise<Dispatcher.ResponseData> {
+  async ask(route: Route, { path, noCache, signal }: Question): Promise<Answer> {
     const url = new URL(`${route.host}/${path}`);
     const headers = { ...USER_AGENT, ...(noCache ? PAST_CACHES : {}) };
-    // What takes too long is for the caller's watch to say, which knows more than these two.
-    const common = {
-      method: 'GET',
-      signal,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      highWaterMark: AHEAD,
-    } as const;
+    const common = { method: 'GET', signal } as const;
+    const timeout = this.#connectMs;
     if (route.proxy === null) {
-      const direct = { ...common, headers, path: url.pathname };
-      return this.#pool(url.origin, () => new Pool(url.origin, this.#poolOptions())).request(direct);
+      const make = () => new Connection(url.origin, buildConnector({ timeout }));
+      return await this.#ask(url.origin, make, { ...common, headers, path: url.pathname });
     }
+    const proxy = new URL(route.proxy);
     if (url.protocol === 'https:') {
-      const tunnelled = { ...common, headers, origin: url.origin, path: url.pathname };
-      return this.#pool(`tunnel ${route.proxy}`, () => this.#tunnel(route.proxy)).request(tunnelled);
+      const tunnel = () => tunnelConnector(proxy.origin, { ...USER_AGENT, ...credentials(proxy) }, timeout);
+      const make = () => new Connection(url.origin, tunnel());
+      return await this.#ask(`${url.origin} through ${route.proxy}`, make, {
+        ...common,
+        headers,
+        path: url.pathname,
+      });
     }
     // A proxy of plain HTTP is asked for the whole URL (RFC 9112, section 3.2.2): caches are of no use to a tunnel.
-    const proxy = new URL(route.proxy);
+    const make = () => new Connection(proxy.origin, buildConnector({ timeout }));
     const asked = { ...headers, ...credentials(proxy), host: url.host };
-    return this.#pool(proxy.origin, () => new Pool(proxy.origin, this.#poolOptions())).request({
-      ...common,
-      headers: asked,
-      path: url.href,
-    });
+    return await this.#ask(proxy.origin, make, { ...common, headers: asked, path: url.href });
   }
 
   async close(): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.destroy()));
+    const all = [...this.#all];
+    this.#all.clear();
+    this.#idle.clear();
+    await Promise.all(all.map((connection) => connection.close()));
   }
 
-  #pool(key: string, make: () => Dispatcher): Dispatcher {
-    const pool = this.#pools.get(key) ?? make();
-    this.#pools.set(key, pool);
-    return pool;
-  }
-
-  #tunnel(proxy: string | null): Dispatcher {
-    return new ProxyAgent({ uri: String(proxy), ...this.#poolOptions() });
-  }
-
-  #poolOptions(): Pool.Options {
-    const { connections, connectMs } = this.#options;
-    return { connections, connect: { timeout: connectMs }, keepAliveTimeout: KEEP_ALIVE_MS };
+  async #ask(key: string, make: () => Connection, question: Dispatcher.RequestOptions): Promise<Answer> {
+    const idle = this.#idle.get(key) ?? [];
+    this.#idle.set(key, idle);
+    const connection = idle.pop() ?? make();
+    this.#all.add(connection);
+    return await connection.ask(question, () => void idle.push(connection));
   }
 }
 

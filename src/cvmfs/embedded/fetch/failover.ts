@@ -110,7 +110,7 @@ export class Failover {
   }
 }
 
-function withoutPassword(proxy: string): string {
+export function withoutPassword(proxy: string): string {
   const url = new URL(proxy);
   url.password = '';
   return url.href;

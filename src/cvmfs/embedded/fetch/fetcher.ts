@@ -4,6 +4,7 @@ import { ThinlayerError } from '../../../core/errors.js';
 import type { Clock } from '../clock.js';
 import { isRefusal } from '../refusal.js';
 import { Connections } from './connections.js';
+import { FetchCounters } from './counters.js';
 import { TransferFailure } from './failure.js';
 import { Failover } from './failover.js';
 import type { RetryOptions } from './failover.js';
@@ -64,13 +65,15 @@ export class Fetcher {
   readonly #routes: Routes;
   readonly #connections: Connections;
   readonly #slots: Slots;
+  readonly counters: FetchCounters;
 
   constructor(options: FetchOptions) {
     this.#options = options;
     this.#routes = new Routes(options);
     const connectMs = Math.max(options.timeoutMs, options.timeoutDirectMs);
-    this.#connections = new Connections({ connections: options.connections, connectMs });
+    this.#connections = new Connections({ connectMs });
     this.#slots = new Slots(options.connections);
+    this.counters = new FetchCounters(options.hosts);
   }
 
   /** Rejects with `unavailable`, which names what was tried, `data_loss` if every server's answer was refused, `aborted`. */
@@ -80,10 +83,16 @@ export class Fetcher {
       try {
         return await this.#attempt(route, failover.noCache, wanted);
       } catch (error) {
+        this.counters.of(route.host).errors += 1;
         await this.#pause(judge(failover, route, error), wanted.signal);
       }
     }
     throw failover.error(wanted.subject ?? wanted.path);
+  }
+
+  /** All that are configured. */
+  get servers(): Pick<FetchOptions, 'hosts' | 'proxies'> {
+    return this.#options;
   }
 
   /** Server and proxy that the next request goes to. */
@@ -97,7 +106,9 @@ export class Fetcher {
 
   async #attempt<R, T>(route: Route, noCache: boolean, wanted: Wanted<R, T>): Promise<T> {
     const { path, bound, signal } = wanted;
-    const attempt = { route, path, bound, signal, noCache, limits: this.#limits(route) };
+    const counts = this.counters.of(route.host);
+    counts.requests += 1;
+    const attempt = { route, path, bound, signal, noCache, counts, limits: this.#limits(route) };
     const work = () => transfer(this.#connections, attempt, wanted.receive);
     return await wanted.accept(await this.#slots.hold(work, signal));
   }

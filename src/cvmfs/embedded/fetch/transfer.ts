@@ -1,10 +1,10 @@
 /** One attempt: one question to one server, through one proxy, and its answer. */
 
-import type { Dispatcher } from 'undici';
-
 import { ThinlayerError } from '../../../core/errors.js';
 import { refusal } from '../refusal.js';
+import type { Answer } from './connection.js';
 import type { Connections } from './connections.js';
+import type { HostCounts } from './counters.js';
 import { networkFailure, statusFailure, suspect } from './failure.js';
 import type { Route } from './routes.js';
 import { Watch } from './watch.js';
@@ -20,6 +20,7 @@ export interface Attempt {
   /** More bytes than that are refused. */
   readonly bound: number;
   readonly limits: SpeedLimits;
+  readonly counts: HostCounts;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -38,7 +39,7 @@ export async function transfer<T>(
     const response = await ask(connections, attempt, watch.signal);
     await checkAnswer(response, attempt);
     watch.pause();
-    return await receive(arriving(response.body, attempt, watch));
+    return await receive(arriving(response, attempt, watch));
   } catch (error) {
     if (!signal?.aborted) throw error;
     throw new ThinlayerError('aborted', 'the fetch was cancelled by its caller', {
@@ -58,7 +59,7 @@ async function ask(connections: Connections, attempt: Attempt, signal: AbortSign
   }
 }
 
-async function checkAnswer(response: Dispatcher.ResponseData, attempt: Attempt): Promise<void> {
+async function checkAnswer(response: Answer, attempt: Attempt): Promise<void> {
   const fault = statusFailure(response, attempt.route) ?? headerFault(response, attempt);
   if (!fault) return;
   const length = Number(response.headers['content-length'] ?? Infinity);
@@ -70,7 +71,7 @@ async function checkAnswer(response: Dispatcher.ResponseData, attempt: Attempt):
 /** A body destroyed before its end says so, to whoever destroyed it. */
 function ignoreOwnEnd(): void {}
 
-function headerFault({ headers }: Dispatcher.ResponseData, { path, bound }: Attempt): ThinlayerError | null {
+function headerFault({ headers }: Answer, { path, bound }: Attempt): ThinlayerError | null {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     return refusal(`${path} comes with an encoding that was not asked for: ${String(encoding).slice(0, 80)}`);
@@ -80,8 +81,8 @@ function headerFault({ headers }: Dispatcher.ResponseData, { path, bound }: Atte
 }
 
 async function* arriving(
-  body: Dispatcher.ResponseData['body'],
-  { route, path, bound }: Attempt,
+  { body, readOn }: Answer,
+  { route, path, bound, counts }: Attempt,
   watch: Watch,
 ): Arriving {
   let total = 0;
@@ -91,7 +92,9 @@ async function* arriving(
       watch.resume();
       const next = await read(chunks, route);
       if (next.done) return;
+      readOn();
       total += next.value.length;
+      counts.bytes += next.value.length;
       watch.arrived(next.value.length);
       if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
       watch.pause();

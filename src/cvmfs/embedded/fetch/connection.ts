@@ -1,0 +1,86 @@
+/**
+ * One connection that is kept, to a server or a proxy: one request at a time.
+ *
+ * undici's parser must never be paused: if the server closes its connection while the parser waits for a slow reader,
+ * undici 7 asserts, and that ends the process (Parser.finish in client-h1.js). So a body takes whatever arrives, and a
+ * reader that lags stops the socket instead: undici finds nothing to read there, and the end neither.
+ */
+
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+
+import { Client } from 'undici';
+import type { buildConnector, Dispatcher } from 'undici';
+
+export interface Answer {
+  readonly statusCode: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly body: Dispatcher.ResponseData['body'];
+  /** Something of the body was read: more may come. */
+  readonly readOn: () => void;
+}
+
+const KEEP_ALIVE_MS = 20_000;
+/** What may arrive ahead of a body's reader. */
+const AHEAD = 4 * 1024 * 1024;
+/** Of undici's own, which would pause its parser. */
+const NEVER_FULL = Number.MAX_SAFE_INTEGER;
+
+export class Connection {
+  readonly #client: Client;
+  #socket: Socket | null = null;
+  #body: Readable | null = null;
+  #held = false;
+
+  constructor(origin: string, connect: buildConnector.connector) {
+    this.#client = new Client(origin, {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connect: (options, done) =>
+        connect(options, (...[error, socket]) => {
+          if (error) return done(error, null);
+          this.#govern(socket);
+          done(null, socket);
+        }),
+    });
+  }
+
+  /** `released`: when the body ended, one way or the other, or there is none. */
+  async ask(question: Dispatcher.RequestOptions, released: () => void): Promise<Answer> {
+    try {
+      const asked = { ...question, headersTimeout: 0, bodyTimeout: 0, highWaterMark: NEVER_FULL };
+      const { statusCode, headers, body } = await this.#client.request(asked);
+      this.#body = body;
+      body.once('close', released);
+      return { statusCode, headers, body, readOn: () => this.#readOn() };
+    } catch (error) {
+      released();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.destroy();
+  }
+
+  /** undici reads a socket by `read` alone, whenever it is readable. */
+  #govern(socket: Socket): void {
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number): unknown => {
+      this.#held = this.#lags();
+      return this.#held ? null : read(size);
+    };
+    this.#socket = socket;
+    this.#body = null;
+    this.#held = false;
+  }
+
+  #readOn(): void {
+    if (!this.#held || this.#lags()) return;
+    this.#held = false;
+    this.#socket?.emit('readable');
+  }
+
+  #lags(): boolean {
+    return this.#body !== null && !this.#body.destroyed && this.#body.readableLength > AHEAD;
+  }
+}

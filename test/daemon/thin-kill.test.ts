@@ -1,0 +1,203 @@
+/** thinlayer-cvmfs, thinlayerd and both are killed while 16 containers read: no hang, nothing dead is left, new ones run. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
+import type { Daemon as Process } from '../system/jail.js';
+import { waitFor } from '../system/process.js';
+import { archiveOf } from './archives.js';
+import { cannotRun, Daemon } from './daemon.js';
+
+const CONTAINERS = 16;
+/** Ends when a read fails, and says with what. */
+const READER = `
+import os, sys, time
+while True:
+    for name in ('app/run.sh', 'app'):
+        try:
+            if os.path.isdir(name): os.listdir(name)
+            else:
+                fd = os.open(name, os.O_RDONLY)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.read(fd, 1 << 20)
+                os.close(fd)
+        except OSError as error:
+            print(error.errno, flush=True)
+            sys.exit(0)
+    print('read', flush=True)
+    time.sleep(0.1)
+`;
+const ENOTCONN = '107';
+const ECONNABORTED = '103';
+const EIO = '5';
+
+class Readers {
+  readonly daemon: Daemon;
+  readonly #processes: Process[] = [];
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+  }
+
+  async start(): Promise<void> {
+    for (let n = 0; n < CONTAINERS; ++n) {
+      await this.daemon.client.createReadWrite(`c${n}`, 'image');
+      const merged = await this.daemon.client.get(`c${n}`);
+      const command = ['sh', '-c', `cd '${merged}' && exec python3 -c "$READER"`];
+      const process = await this.daemon.jail.start({
+        name: `c${n}`,
+        command,
+        log: this.#log(n),
+        env: { READER },
+      });
+      this.#processes.push(process);
+    }
+    await this.untilAll('to read', (words) => words.includes('read'));
+  }
+
+  /** What each of them has said so far. */
+  async untilAll(what: string, isSo: (words: string[]) => boolean): Promise<string[][]> {
+    return await waitFor(`all containers ${what}`, async () => {
+      const texts = await Promise.all(this.#processes.map((_, n) => readFile(this.#log(n), 'utf8')));
+      const words = texts.map((text) => text.split('\n').filter((word) => word !== ''));
+      return words.every(isSo) ? words : undefined;
+    });
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.stop('SIGKILL')));
+    for (let n = 0; n < CONTAINERS; ++n) {
+      await this.daemon.client.put(`c${n}`);
+      await this.daemon.client.remove(`c${n}`);
+    }
+  }
+
+  #log(n: number): string {
+    return this.daemon.path(`c${n}.log`);
+  }
+}
+
+async function withReaders(body: (daemon: Daemon, readers: Readers) => Promise<void>): Promise<void> {
+  let config = '';
+  await using daemon = await Daemon.start({
+    before: async (home, jail) => {
+      config = join(home, '../cvmfs-config');
+      await configureThin(config);
+      await serveThin(jail);
+    },
+    init: false,
+  });
+  await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`]);
+  await daemon.client.create('image');
+  const contents = await thinDescriptor();
+  await daemon.client.applyDiff('image', '', await archiveOf([{ name: 'thin.json', contents }]));
+  const readers = new Readers(daemon);
+  await readers.start();
+  await body(daemon, readers);
+}
+
+/** In the jail. */
+async function clientPid(daemon: Daemon): Promise<string> {
+  const mountpoint = join(daemon.home, 'cvmfs', FQRN);
+  return await daemon.jail.run([
+    'python3',
+    '-c',
+    `import os; print(os.getxattr('${mountpoint}', 'user.pid').decode(), end='')`,
+  ]);
+}
+
+async function killClient(daemon: Daemon): Promise<void> {
+  await daemon.jail.run(['kill', '-KILL', await clientPid(daemon)]);
+}
+
+/** A new container runs, as soon as the repository is mounted again. */
+async function assertNewRuns(daemon: Daemon): Promise<void> {
+  await daemon.client.createReadWrite('new', 'image');
+  const merged = await waitFor('a new container', () => daemon.client.get('new').catch(() => undefined));
+  assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+}
+
+/** A container that is stopped and started again is a Put and a Get. */
+async function assertRestartedRuns(daemon: Daemon): Promise<void> {
+  await daemon.client.put('c0');
+  const merged = await daemon.client.get('c0');
+  assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+}
+
+async function assertNothingDead(daemon: Daemon): Promise<void> {
+  const points = await daemon.jail.mounts();
+  const mountpoint = join(daemon.home, 'cvmfs', FQRN);
+  assert.equal(points.filter((point) => point === mountpoint).length, 1, 'the dead mount is gone');
+  const states = await daemon.jail.run(['sh', '-c', 'cat /proc/[0-9]*/stat 2>/dev/null || true']);
+  const dead = states.split('\n').filter((line) => /^\d+ \((node|thinlayer[^)]*)\) Z/.test(line));
+  assert.deepEqual(dead, []);
+}
+
+async function assertEnds(daemon: Daemon, readers: Readers): Promise<void> {
+  await readers.end();
+  await daemon.client.put('new');
+  for (const id of ['new', 'image']) await daemon.client.remove(id);
+  assert.deepEqual(await daemon.mounts(), []);
+}
+
+function killTest(name: string, body: (daemon: Daemon, readers: Readers) => Promise<void>): void {
+  void test(name, { skip: cannotRun }, () => withReaders(body));
+}
+
+killTest(
+  'thinlayer-cvmfs is killed: its containers get an error, others run on a mount that is made anew',
+  async (daemon, readers) => {
+    await killClient(daemon);
+    const words = await readers.untilAll('to fail', (said) => said.at(-1) !== 'read');
+    for (const said of words)
+      assert.ok([ENOTCONN, ECONNABORTED, EIO].includes(said.at(-1) ?? ''), said.join(' '));
+    await assertNewRuns(daemon);
+    await assertNothingDead(daemon);
+    assert.match(
+      await readFile(daemon.path('thinlayerd.log'), 'utf8'),
+      /the process that served the repository .* ended; its log is/,
+    );
+    const causes = async () =>
+      (await daemon.layers()).filter(({ cause }) => cause !== null).map(({ id }) => String(id));
+    assert.equal((await causes()).length, CONTAINERS, 'each container that has to be restarted is told');
+    await assertRestartedRuns(daemon);
+    assert.ok(!(await causes()).includes('c0'));
+    await assertEnds(daemon, readers);
+  },
+);
+
+killTest(
+  'thinlayerd is killed: its containers read on, and the next one knows them',
+  async (daemon, readers) => {
+    const pid = await clientPid(daemon);
+    await daemon.kill9();
+    const before = await readers.untilAll('to go on', () => true);
+    await readers.untilAll(
+      'to go on',
+      (said) => said.length > Math.max(...before.map(({ length }) => length)),
+    );
+    await daemon.launch();
+    await assertNewRuns(daemon);
+    assert.equal(await clientPid(daemon), pid);
+    await assertNothingDead(daemon);
+    await readers.untilAll('to go on', (said) => said.at(-1) === 'read');
+    await assertEnds(daemon, readers);
+  },
+);
+
+killTest(
+  'both are killed: its containers get an error, and the next daemon makes the mount anew',
+  async (daemon, readers) => {
+    await daemon.kill9();
+    await killClient(daemon);
+    await readers.untilAll('to fail', (said) => said.at(-1) !== 'read');
+    await daemon.launch();
+    await assertNewRuns(daemon);
+    await assertNothingDead(daemon);
+    await assertRestartedRuns(daemon);
+    await assertEnds(daemon, readers);
+  },
+);

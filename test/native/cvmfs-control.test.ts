@@ -1,0 +1,90 @@
+/** What an administrator asks a running client, by its command and by its socket. */
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { MountedClient } from '../cvmfs/mounted-client.js';
+import { PROJECT_ROOT } from '../system/project.js';
+import { serverOf } from '../unit/cvmfs/client.js';
+import { cannotMount, run } from './cvmfs-fixture.js';
+
+const skip = cannotMount;
+const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
+
+function ctl(client: MountedClient, ...words: string[]): Promise<string> {
+  return run(process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js'), 'ctl', client.socket, ...words);
+}
+
+test('the cache is listed, limited, evicted, pinned and checked', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await MountedClient.start(t, { servers: [server.url] });
+  await client.sh('cat text/lorem.txt > /dev/null');
+  assert.match(await ctl(client, 'cache', 'list'), new RegExp(`^ +30000  \\S+Z  ${LOREM}$`, 'm'));
+  const facts = async (...words: string[]) =>
+    JSON.parse(await ctl(client, 'cache', ...words)) as Record<string, unknown>;
+  assert.equal((await facts())['limit'], 1024 << 20);
+  assert.equal((await facts('limit', '50'))['limit'], 50 << 20);
+
+  const { pinnedBytes: before } = await facts();
+  assert.equal((await facts('pin', LOREM))['pinnedBytes'], Number(before) + 30_000);
+  assert.equal((await facts('pin', LOREM))['pinnedBytes'], Number(before) + 30_000);
+  await ctl(client, 'cache', 'limit', '0');
+  assert.ok(existsSync(join(client.cache, LOREM)));
+  await ctl(client, 'cache', 'limit', '50');
+  assert.equal((await facts('unpin', LOREM))['pinnedBytes'], before);
+
+  await facts('evict', LOREM.replace('/', ''));
+  assert.ok(!existsSync(join(client.cache, LOREM)));
+  await assert.rejects(ctl(client, 'cache', 'evict', LOREM), /is not in the cache/);
+  await assert.rejects(ctl(client, 'cache', 'evict', '../../etc/passwd'), /is not the path of an object/);
+
+  await client.sh('cat text/nonl > /dev/null');
+  const [, nonl = ''] = /^ +17  \S+Z  (\S+)$/m.exec(await ctl(client, 'cache', 'list')) ?? [];
+  const content = readFileSync(join(client.cache, nonl));
+  content[0] = (content[0] ?? 0) ^ 1;
+  writeFileSync(join(client.cache, nonl), content);
+  assert.deepEqual((await facts('check'))['damaged'], [nonl]);
+});
+
+test(
+  'revision, servers, proxies and counters are told; a refresh is asked for, by signal too',
+  { skip },
+  async (t) => {
+    const server = await serverOf(t, 'thin/rev-1');
+    const client = await MountedClient.start(t, { servers: [server.url, 'http://127.0.0.1:1'] });
+    const json = async (...words: string[]) => JSON.parse(await ctl(client, ...words)) as unknown;
+    assert.deepEqual(await json('hosts'), [
+      { host: server.url, next: true },
+      { host: 'http://127.0.0.1:1', next: false },
+    ]);
+    assert.deepEqual(await json('proxies'), { next: 'DIRECT', groups: [['DIRECT']] });
+    assert.match(await ctl(client, 'revision'), /"revision": 7,/);
+    await client.sh('cat text/lorem.txt > /dev/null');
+    server.misbehave = ({ path }) => (path.startsWith('data/') ? { status: 404 } : null);
+    await assert.rejects(client.sh('cat text/empty text/nonl text/crlf > /dev/null'));
+    const metrics = await ctl(client, 'metrics');
+    const value = (name: string) =>
+      Number(new RegExp(`^thinlayer_cvmfs_${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
+    assert.ok(value('opens_total') >= 1 && value('reads_total') >= 1 && value('misses_total') >= 1, metrics);
+    assert.ok(value('fetched_bytes_total') > 5_000 && value('fetch_errors_total') >= 1, metrics);
+    assert.deepEqual([value('revision'), value('catalogs'), value('offline')], [7, 1, 0]);
+    for (const line of metrics.trim().split('\n'))
+      assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+\{.*\} \d+)$/);
+
+    server.misbehave = () => null;
+    server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+    client.process.kill('SIGHUP');
+    await client.until(async () => (await client.status()).revision === 10);
+    assert.match(await ctl(client, 'remount'), /"revision": 10,/);
+    await assert.rejects(
+      ctl(client, 'nonsense'),
+      /there is no command nonsense; see thinlayer-cvmfs ctl --help/,
+    );
+    await assert.rejects(ctl(client, 'cache', 'limit', 'much'), /"much" is not a number of megabytes/);
+    await ctl(client, 'quit');
+    assert.equal(await client.end(), 0);
+    await assert.rejects(ctl(client, 'status'), /no answer on/);
+  },
+);
