@@ -5,6 +5,7 @@
 
 #include "../worker.h"
 #include "query.h"
+#include "store_object.h"
 #include "refresh.h"
 #include "session.h"
 
@@ -236,6 +237,7 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
+  exports.Set("storeObject", Napi::Function::New(env, StoreObject, "storeObject"));
   exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
   return exports;
 }

@@ -1,7 +1,7 @@
 /** A repository made for measuring, its server, and `thinlayer-cvmfs` with it mounted; beside it the same tree on the local disk. */
 
 import { createHash } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { askClient } from '../../src/cvmfs/client-socket.js';
@@ -68,11 +68,13 @@ export class ClientLab implements AsyncDisposable {
     await waitFor('the mount', async () => (await readFile(this.mountedFile).catch(() => undefined)) && true);
   }
 
-  /** Without a cache, as on a new machine. */
+  /** Without a cache, as on a new machine: the old one stays aside, since ext4 is slow to make files after it lost many. */
   async forget(): Promise<void> {
     await this.unmount();
-    await rm(this.path('config/cache'), { recursive: true, force: true });
+    this.caches += 1;
+    await rename(this.path('config/cache'), this.path(`config/cache-${this.caches}`));
   }
+  private caches = 0;
 
   async unmount(): Promise<void> {
     await this.client?.stop();
