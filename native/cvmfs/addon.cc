@@ -1,13 +1,14 @@
 // The addon thinlayer_cvmfs as JavaScript sees it: mountRepository.
+#include <malloc.h>
 #include <napi.h>
 
 #include <cerrno>
 
 #include "../worker.h"
 #include "query.h"
-#include "store_object.h"
 #include "refresh.h"
 #include "session.h"
+#include "store_object.h"
 
 namespace thinlayer::cvmfs {
 namespace {
@@ -234,7 +235,14 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
       env, std::make_unique<FunctionJob<bool>>(run, [mount](Napi::Env e, bool&) { return Wrap(e, mount); }));
 }
 
+// Each thread would keep a heap of its own, and what a large body took. A machine runs such a process for each repository.
+void KeepMemorySmall() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  KeepMemorySmall();
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
   exports.Set("storeObject", Napi::Function::New(env, StoreObject, "storeObject"));

@@ -72,7 +72,7 @@ export class ClientLab implements AsyncDisposable {
     const options = ['--config-dir', this.path('config'), '--control', this.path('control')];
     this.client = await this.jail.start({
       name: 'thinlayer-cvmfs',
-      command: [process.execPath, program, FQRN, this.path('mnt'), ...options],
+      command: [process.execPath, '--max-semi-space-size=2', program, FQRN, this.path('mnt'), ...options],
       log: this.path('client.log'),
     });
     await waitFor('the mount', async () => (await readFile(this.mountedFile).catch(() => undefined)) && true);
