@@ -18,6 +18,13 @@ struct Question {
   Missing missing;
 };
 
+// One character a byte: names need not be UTF-8.
+Napi::String ByteString(Napi::Env env, const std::string& bytes) {
+  std::u16string text;
+  for (unsigned char byte : bytes) text += static_cast<char16_t>(byte);
+  return Napi::String::New(env, text);
+}
+
 void CallMiss(Napi::Env env, Napi::Function on_miss, std::nullptr_t*, Question* question) {
   std::unique_ptr<Question> owned(question);
   if (env == nullptr) return;  // the environment is being torn down
@@ -27,7 +34,9 @@ void CallMiss(Napi::Env env, Napi::Function on_miss, std::nullptr_t*, Question* 
   miss.Set("compressed", owned->missing.compressed);
   miss.Set("size", static_cast<double>(owned->missing.size));
   miss.Set("path", owned->missing.path);
+  miss.Set("pathBytes", ByteString(env, owned->missing.path));
   miss.Set("external", owned->missing.external);
+  miss.Set("offset", static_cast<double>(owned->missing.offset));
   on_miss.Call({miss});
 }
 using MissCall = Napi::TypedThreadSafeFunction<std::nullptr_t, Question, CallMiss>;

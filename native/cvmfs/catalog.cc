@@ -161,6 +161,8 @@ PathHash Catalog::Identity(const Entry& entry, const std::string& path) const {
   Append(bytes, entry.mode & S_IFMT);
   if (S_ISREG(entry.mode)) {
     Append(bytes, entry.size);
+    // Where the content is fetched: a Content holds on to that.
+    Append(bytes, entry.flags & kFlagExternal);
     bytes += entry.hash;
     for (const Chunk& chunk : entry.chunks) bytes += chunk.object;
   } else if (!S_ISDIR(entry.mode)) {

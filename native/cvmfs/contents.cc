@@ -32,23 +32,24 @@ std::vector<Piece> Content::FindInChunks(Objects& objects, uint64_t offset, uint
 
 ObjectFile Content::OpenWhole(Objects& objects) {
   if (entry_->hash.empty()) throw Fault{EIO};
-  return Open(objects, 0, ObjectPath(HashText(entry_->hash, entry_->Algorithm()), ""), entry_->size);
+  return Open(objects, 0, {0, entry_->size, ObjectPath(HashText(entry_->hash, entry_->Algorithm()), "")});
 }
 
 ObjectFile Content::OpenChunk(Objects& objects, size_t index) {
-  const Chunk& chunk = entry_->chunks[index];
-  return Open(objects, index, chunk.object, chunk.size);
+  return Open(objects, index, entry_->chunks[index]);
 }
 
-ObjectFile Content::Open(Objects& objects, size_t index, const std::string& object, uint64_t size) {
-  std::string cached = CachedName(object, entry_->IsCompressed());
+ObjectFile Content::Open(Objects& objects, size_t index, const Chunk& chunk) {
+  std::string cached = CachedName(chunk.object, entry_->IsCompressed());
   std::lock_guard<std::mutex> lock(mutex_);
   if (last_ && index_ == index) {
     objects.NoteUsed(cached);
     return last_;
   }
-  ObjectFile opened = objects.Open(cached, size);
-  if (!opened) throw Missing{cached, entry_->IsCompressed(), size, path_, entry_->Has(kFlagExternal)};
+  ObjectFile opened = objects.Open(cached, chunk.size);
+  if (!opened) {
+    throw Missing{cached, entry_->IsCompressed(), chunk.size, path_, entry_->Has(kFlagExternal), chunk.offset};
+  }
   index_ = index;
   return last_ = std::move(opened);
 }

@@ -34,7 +34,7 @@ class Content {
   std::vector<Piece> FindInChunks(Objects& objects, uint64_t offset, uint64_t end);
   ObjectFile OpenWhole(Objects& objects);
   ObjectFile OpenChunk(Objects& objects, size_t index);
-  ObjectFile Open(Objects& objects, size_t index, const std::string& object, uint64_t size);
+  ObjectFile Open(Objects& objects, size_t index, const Chunk& chunk);
 
   const EntryPtr entry_;
   const std::string path_;

@@ -19,6 +19,7 @@ struct Missing {
   uint64_t size = 0;   // uncompressed, as the catalog has it
   std::string path;    // in the repository
   bool external = false;
+  uint64_t offset = 0;  // of a chunk, in its file
 };
 
 }  // namespace thinlayer::cvmfs

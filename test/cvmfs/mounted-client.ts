@@ -46,6 +46,8 @@ export class MountedClient {
   readonly mountpoint: string;
   readonly cache: string;
   readonly socket: string;
+  /** What it wrote of itself so far. */
+  log = '';
   process!: ChildProcess;
 
   private constructor(fqrn: string, directory: string) {
@@ -72,7 +74,9 @@ export class MountedClient {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       cwd: '/',
     });
-    const log = text(this.process.stderr as Readable);
+    const stderr = (this.process.stderr as Readable).setEncoding('utf8');
+    stderr.on('data', (more: string) => (this.log += more));
+    const log = text(stderr);
     const report = JSON.parse((await text(this.process.stdio[3] as Readable)) || '{}') as { mounted?: true };
     if (report.mounted) return void log.catch(() => undefined);
     throw new Error(await log);

@@ -1,8 +1,6 @@
 /** One mounted repository: what the kernel asks for and the cache lacks is fetched; new revisions appear under the mount. */
 
-import { constants } from 'node:os';
-
-import { asThinlayerError, ThinlayerError, undone } from '../../core/errors.js';
+import { asThinlayerError, undone } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
@@ -10,24 +8,25 @@ import { CacheControl } from './cache-control.js';
 import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
 import { SYSTEM_CLOCK } from './clock.js';
-import type { ClientConfig, NetworkConfig } from './config/client-config.js';
+import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { ExternalServers } from './external-files.js';
+import { externalFetchOptions, fetchOptions } from './fetch-options.js';
 import { withoutPassword } from './fetch/failover.js';
 import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
 import type { Proxy } from './fetch/routes.js';
 import { metricsText } from './metrics.js';
 import { mountRepository } from './mount.js';
-import type { CvmfsMount, Miss } from './mount.js';
+import type { CvmfsMount } from './mount.js';
 import { Starts } from './prefetch/starts.js';
-import { hashText, objectPath, parseObjectPath } from './object-id.js';
+import { hashText, objectPath } from './object-id.js';
 import { Objects } from './objects.js';
+import { provide } from './provide.js';
 import { Repository } from './repository.js';
 import type { RepositoryEvent } from './repository.js';
 import { readMasterKey } from './trust.js';
 
-/** Of an object whose size no catalog tells. */
-const MAX_UNKNOWN_BYTES = 1024 ** 3;
 /** How often the cache learns what was opened. */
 const USED_MS = 10_000;
 
@@ -71,6 +70,7 @@ export interface ClientStatus {
 export class Client {
   readonly #options: ClientOptions;
   readonly #fetcher: Fetcher;
+  readonly #external: ExternalServers;
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
@@ -81,6 +81,7 @@ export class Client {
   private constructor(
     options: ClientOptions,
     fetcher: Fetcher,
+    external: ExternalServers,
     repository: Repository,
     mount: CvmfsMount,
     objects: Objects,
@@ -91,6 +92,7 @@ export class Client {
     this.cache = new CacheControl(objects.cache, () => mount.letGo());
     this.#options = options;
     this.#fetcher = fetcher;
+    this.#external = external;
     this.#repository = repository;
     this.#mount = mount;
     this.#starts = starts;
@@ -102,10 +104,11 @@ export class Client {
   static async mount(options: ClientOptions): Promise<Client> {
     const { config } = options;
     const fetcher = new Fetcher(fetchOptions(config));
+    const external = new ExternalServers(externalFetchOptions(config), fetcher.counters);
     try {
       const { directory, quotaBytes } = config.cache;
       const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
-      const objects = new Objects(cache, fetcher);
+      const objects = new Objects(cache, fetcher, () => external.fetcher);
       // Nothing happens to the repository before it is followed: the client is there by then.
       const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
@@ -114,7 +117,7 @@ export class Client {
       const noteUsed = () => void client.#noteUsed(objects);
       const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
       const mount = await mountOn(options, repository, pins, starts);
-      const client = new Client(options, fetcher, repository, mount, objects, pins, starts);
+      const client = new Client(options, fetcher, external, repository, mount, objects, pins, starts);
       await client.#begin(cache);
       return client;
     } catch (error) {
@@ -188,7 +191,7 @@ export class Client {
     await this.#starts?.close();
     await this.#mount.unmount();
     await this.#repository.close();
-    await this.#fetcher.close();
+    await Promise.all([this.#fetcher.close(), this.#external.close()]);
   }
 
   async #begin(cache: Cache): Promise<void> {
@@ -255,30 +258,6 @@ export class Client {
   }
 }
 
-function fetchOptions({ servers, proxies, network }: ClientConfig) {
-  const groups = [...proxies.groups, ...proxies.fallback];
-  return {
-    ...FETCH_DEFAULTS,
-    hosts: servers,
-    proxies: groups.map((group) => group.map((proxy) => (proxy === 'DIRECT' ? null : proxy))),
-    ...resets(network),
-    timeoutMs: network.timeoutSeconds * 1000,
-    timeoutDirectMs: network.timeoutDirectSeconds * 1000,
-    lowSpeed: network.lowSpeedLimit,
-    maxRetries: network.maxRetries,
-    backoffInitMs: network.backoffInitSeconds * 1000,
-    backoffMaxMs: network.backoffMaxSeconds * 1000,
-    clock: SYSTEM_CLOCK,
-  };
-}
-
-function resets({ hostResetSeconds, proxyResetSeconds }: NetworkConfig) {
-  return {
-    ...(hostResetSeconds !== null && { hostResetMs: hostResetSeconds * 1000 }),
-    ...(proxyResetSeconds !== null && { proxyResetMs: proxyResetSeconds * 1000 }),
-  };
-}
-
 function openRepository(
   { config, files, signal }: ClientOptions,
   fetcher: Fetcher,
@@ -337,7 +316,8 @@ async function mountOn(
     },
     (miss) => {
       const work = () => provide(repository, pins, miss, log, () => mount.letGo());
-      const provided = starts ? starts.duringMiss(miss, work) : work();
+      // A profile names objects of the repository: whoever has it need not know of other servers.
+      const provided = starts && !miss.external ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));
     },
     ended,
@@ -354,40 +334,4 @@ function claimant({ namespace: { uids, gids } }: Pick<MountArguments, 'namespace
     uid: uids.length > 0 ? 0 : (process.getuid?.() ?? 0),
     gid: gids.length > 0 ? 0 : (process.getgid?.() ?? 0),
   };
-}
-
-/** The errno for those who wait: 0 when the object is in the cache. */
-async function provide(
-  repository: Repository,
-  pins: CatalogPins,
-  miss: Miss,
-  log: ClientLog,
-  letGo: () => void,
-): Promise<number> {
-  try {
-    if (miss.external)
-      throw new Error('its contents are on a server for external files, which are not supported');
-    const size = miss.size || MAX_UNKNOWN_BYTES;
-    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0 };
-    const id = parseObjectPath(miss.object);
-    await repository.fetchObject(id, how).catch(async (error: unknown) => {
-      if (!isExhausted(error)) throw error;
-      letGo();
-      await repository.fetchObject(id, how);
-    });
-    if (id.kind === 'C') pins.hold(miss.object);
-    return 0;
-  } catch (failure) {
-    const error: ThinlayerError = asThinlayerError(failure);
-    log.error(
-      { path: miss.path, object: miss.object, code: error.code },
-      `${miss.path} cannot be read: ${error.message}`,
-    );
-    return constants.errno.EIO;
-  }
-}
-
-/** What was evicted may take room yet. */
-function isExhausted(error: unknown): boolean {
-  return error instanceof ThinlayerError && error.code === 'resource_exhausted';
 }

@@ -9,6 +9,7 @@ import { getSystemErrorName } from 'node:util';
 import { fromErrno } from '../../core/errno.js';
 import { ThinlayerError } from '../../core/errors.js';
 import type { IdMaps } from '../../core/model.js';
+import type { ByteString } from '../../core/tree.js';
 import { loadCvmfsAddon } from './addon.js';
 import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
 
@@ -21,9 +22,14 @@ export interface Miss {
   readonly compressed: boolean;
   /** Uncompressed bytes by the catalog: the bound for decompression. 0: the catalog around does not say. */
   readonly size: number;
-  /** Of the file or catalog in the repository, for messages and for external files. */
+  /** Of the file or catalog in the repository, for messages. */
   readonly path: string;
+  /** The same, exactly. */
+  readonly pathBytes: ByteString;
+  /** Its contents are not among the repository's objects, but on a server of external files, by its path. */
   readonly external: boolean;
+  /** Of a chunk in its file; else 0. */
+  readonly offset: number;
 }
 
 /** CVMFS_UID_MAP or CVMFS_GID_MAP. */

@@ -6,6 +6,8 @@ import type { Cache } from './cache/cache.js';
 import type { Fetcher } from './fetch/fetcher.js';
 import { receiveObject, storedBound } from './fetch/receive.js';
 import type { Encoding } from './fetch/receive.js';
+import { noExternalServers } from './external-files.js';
+import type { ExternalPart } from './external-files.js';
 import { Flights } from './flights.js';
 import { cachePath, hashText, objectPath } from './object-id.js';
 import type { ObjectId } from './object-id.js';
@@ -16,16 +18,21 @@ export interface FetchHow extends Encoding {
   readonly signal?: AbortSignal | undefined;
   /** At `.cvmfsalt-…`: root catalog and certificate of a repository whose manifest says so. */
   readonly alternative?: boolean;
+  /** Of an external file: it is not at its name, but there. */
+  readonly external?: ExternalPart | undefined;
 }
 
 export class Objects {
   readonly cache: Cache;
   readonly #fetcher: Fetcher;
+  readonly #external: () => Fetcher;
   readonly #flights = new Flights<string>();
 
-  constructor(cache: Cache, fetcher: Fetcher) {
+  /** `external`: throws if there is no server of external files. */
+  constructor(cache: Cache, fetcher: Fetcher, external: () => Fetcher = noExternalServers) {
     this.cache = cache;
     this.#fetcher = fetcher;
+    this.#external = external;
   }
 
   /**
@@ -50,8 +57,10 @@ export class Objects {
   }
 
   async #fetch(id: ObjectId, how: FetchHow): Promise<string> {
-    return await this.#fetcher.get({
-      path: serverPath(id, how.alternative ?? false),
+    const fetcher = how.external ? this.#external() : this.#fetcher;
+    return await fetcher.get({
+      path: how.external?.path ?? serverPath(id, how.alternative ?? false),
+      range: how.external?.range,
       bound: storedBound(how),
       signal: how.signal,
       receive: (body) =>

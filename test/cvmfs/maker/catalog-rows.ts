@@ -15,6 +15,7 @@ export const FLAG = {
   special: 16,
   nestedRoot: 32,
   chunked: 64,
+  external: 128,
   bindMountpoint: 0x4000,
 } as const;
 

@@ -176,7 +176,8 @@ class CatalogWriter {
       return;
     }
     const { algorithm, compressed, hash, chunks } = this.files.store(entry, this.options);
-    const flags = storageFlags(algorithm, compressed) | (chunks.length > 0 ? FLAG.chunked : 0);
+    const where = (chunks.length > 0 ? FLAG.chunked : 0) | (entry.external ? FLAG.external : 0);
+    const flags = storageFlags(algorithm, compressed) | where;
     draft.contents.entries.push(rowValues({ ...row, size: entry.content.length, hash, flags }));
     for (const chunk of chunks) {
       draft.contents.chunks.push(`${pathHash(path)},${chunk.offset},${chunk.size},${blob(chunk.hash)}`);

@@ -1,6 +1,8 @@
 /** Puts the content of files into the objects of a repository: whole, or in chunks. */
 
+import { hashOf } from './hash.js';
 import type { HashAlgorithm } from './hash.js';
+import { storedBytes } from './objects.js';
 import type { ObjectStore } from './objects.js';
 import type { SourceEntry } from './source-tree.js';
 
@@ -35,8 +37,10 @@ export class FileObjects {
       ...options,
       algorithm: entry.algorithm ?? options.algorithm,
       compressed: entry.compressed ?? options.compressed,
+      external: entry.external,
     };
-    const key = [chosen.algorithm, chosen.compressed, chosen.chunkBytes, chosen.legacyBulkChunks].join();
+    const { algorithm, compressed, chunkBytes, legacyBulkChunks, external } = chosen;
+    const key = [algorithm, compressed, chunkBytes, legacyBulkChunks, external].join();
     const known = this.stored.get(content) ?? new Map<string, StoredFile>();
     this.stored.set(content, known);
     const file = known.get(key) ?? this.write(content, chosen);
@@ -44,9 +48,12 @@ export class FileObjects {
     return file;
   }
 
-  private write(content: Buffer, options: StorageOptions): StoredFile {
-    const { algorithm, compressed, chunkBytes } = options;
-    const put = (bytes: Buffer, kind: '' | 'P') => this.objects.put(bytes, kind, algorithm, compressed).bytes;
+  private write(content: Buffer, options: StorageOptions & { readonly external: boolean }): StoredFile {
+    const { algorithm, compressed, chunkBytes, external } = options;
+    const put = (bytes: Buffer, kind: '' | 'P') =>
+      external
+        ? hashOf(algorithm, storedBytes(bytes, compressed)).bytes
+        : this.objects.put(bytes, kind, algorithm, compressed).bytes;
     const isChunked = chunkBytes !== null && content.length > chunkBytes;
     const hash = isChunked && !options.legacyBulkChunks ? null : put(content, '');
     const offsets = isChunked

@@ -10,6 +10,10 @@ import type { ContentHash, HashAlgorithm } from './hash.js';
 /** '' whole file, C catalog, P chunk, X certificate, H history, M meta info. */
 export type ObjectKind = '' | 'C' | 'P' | 'X' | 'H' | 'M';
 
+export function storedBytes(content: Uint8Array, compressed: boolean): Uint8Array {
+  return compressed ? deflateSync(content) : content;
+}
+
 export class ObjectStore {
   private readonly repository: string;
   private readonly folders = new Set<string>();
@@ -19,7 +23,7 @@ export class ObjectStore {
   }
 
   put(content: Uint8Array, kind: ObjectKind, algorithm: HashAlgorithm, compressed = true): ContentHash {
-    const stored = compressed ? deflateSync(content) : content;
+    const stored = storedBytes(content, compressed);
     const hash = hashOf(algorithm, stored);
     const path = this.path(hash, kind);
     if (!existsSync(path)) {

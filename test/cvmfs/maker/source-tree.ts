@@ -24,6 +24,8 @@ export interface SourceEntry {
   /** Where they differ from the repository's. */
   readonly algorithm: HashAlgorithm | null;
   readonly compressed: boolean | null;
+  /** Its content is not among the objects, but on another server, by its path. */
+  readonly external: boolean;
   /** Flags of the catalog beyond those of its kind: hidden 0x8000, direct I/O 0x10000. */
   readonly flags: number;
 }
@@ -55,6 +57,7 @@ const PLAIN: Omit<SourceEntry, 'kind' | 'mode'> = {
   hardLink: null,
   algorithm: null,
   compressed: null,
+  external: false,
   flags: 0,
 };
 

@@ -33,6 +33,10 @@ export function countEntry(counters: Counters, entry: SourceEntry, chunks: numbe
   if (entry.xattrs.size > 0) counters.xattr++;
   if (entry.kind !== 'file') return;
   counters.file_size += entry.content.length;
+  if (entry.external) {
+    counters.external++;
+    counters.external_file_size += entry.content.length;
+  }
   if (chunks === 0) return;
   counters.chunked++;
   counters.chunks += chunks;

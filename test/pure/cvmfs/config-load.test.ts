@@ -123,6 +123,31 @@ test('proxies are groups of groups', () => {
   }
 });
 
+test('external files have servers, proxies and time-outs of their own; directly, if nothing is said', () => {
+  const none = { servers: [], proxies: { groups: [['DIRECT']], fallback: [] } };
+  const times = { timeoutSeconds: 7, timeoutDirectSeconds: 8 };
+  const lines = 'CVMFS_TIMEOUT=7\nCVMFS_TIMEOUT_DIRECT=8\n';
+  assert.deepEqual(loadLines(`${lines}CVMFS_HTTP_PROXY=http://p:1`).external, { ...none, ...times });
+  assert.deepEqual(loadLines(`${lines}CVMFS_EXTERNAL_URL=`).external, { ...none, ...times });
+  const all = loadLines(
+    `${lines}CVMFS_EXTERNAL_URL="http://a/@org@;https://b/@fqrn@/"\nCVMFS_EXTERNAL_HTTP_PROXY="http://p:1|http://q:2;DIRECT"
+     CVMFS_EXTERNAL_FALLBACK_PROXY=http://f:3\nCVMFS_EXTERNAL_TIMEOUT=1\nCVMFS_EXTERNAL_TIMEOUT_DIRECT=2
+     CVMFS_EXTERNAL_MAX_SERVERS=1`,
+  );
+  assert.deepEqual(all.external, {
+    servers: ['http://a/sw', 'https://b/sw.example.org'],
+    proxies: { groups: [['http://p:1', 'http://q:2']], fallback: [['http://f:3']] },
+    timeoutSeconds: 1,
+    timeoutDirectSeconds: 2,
+  });
+  const ignored = all.settings.filter(({ used }) => !used).map(({ name }) => name);
+  assert.deepEqual(ignored, ['CVMFS_EXTERNAL_MAX_SERVERS']);
+  assert.throws(() => loadLines('CVMFS_EXTERNAL_URL=ftp://a'), {
+    code: 'invalid_argument',
+    message: /:1: CVMFS_EXTERNAL_URL: .* is not the URL of a server/,
+  });
+});
+
 test('a proxy that is missing, automatic or none is an error that says so', () => {
   assert.throws(() => loadLines('CVMFS_HTTP_PROXY='), {
     code: 'failed_precondition',

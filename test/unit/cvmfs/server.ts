@@ -31,6 +31,8 @@ export interface Request {
   /** Asked for as a proxy is: by the whole URL. */
   readonly proxied: boolean;
   readonly noCache: boolean;
+  /** The part that was asked for. */
+  readonly range?: string;
 }
 
 export class RepositoryServer {
@@ -40,6 +42,8 @@ export class RepositoryServer {
   readonly deleted = new Set<string>();
   /** Further files. */
   readonly files = new Map<string, Buffer>();
+  /** Without, it sends the whole whatever part is asked for. */
+  knowsRanges = true;
   misbehave: (request: Request) => Fault | null = () => null;
   readonly #server = createServer((request, response) => this.#answer(request, response));
 
@@ -92,12 +96,19 @@ export class RepositoryServer {
     const proxied = incoming.url?.startsWith('http://') ?? false;
     const { pathname } = new URL(incoming.url ?? '/', 'http://x');
     const noCache = incoming.headers['cache-control'] === 'no-cache';
-    const request = { path: pathname.slice(1), proxied, noCache };
+    const { range } = incoming.headers;
+    const request = {
+      path: pathname.slice(1),
+      proxied,
+      noCache,
+      ...(range !== undefined && this.knowsRanges && { range }),
+    };
     this.requests.push(request);
     const body = this.#read(request.path);
     const fault = this.misbehave(request);
     if (fault !== null) misbehave(response, fault, body ?? Buffer.alloc(0), incoming.url ?? '/');
     else if (body === null) response.writeHead(404).end('not here');
+    else if (request.range !== undefined) sendPart(response, request.range, body);
     else response.writeHead(200, { 'content-length': body.length }).end(body);
   }
 
@@ -114,6 +125,14 @@ export class RepositoryServer {
     }
     return null;
   }
+}
+
+function sendPart(response: ServerResponse, range: string, body: Buffer): void {
+  const [, first = NaN, last = NaN] = (/^bytes=(\d+)-(\d+)$/.exec(range) ?? []).map(Number);
+  const part = body.subarray(first, last + 1);
+  if (!(part.length > 0)) return void response.writeHead(416).end();
+  const told = `bytes ${first}-${first + part.length - 1}/${body.length}`;
+  response.writeHead(206, { 'content-length': part.length, 'content-range': told }).end(part);
 }
 
 function misbehave(response: ServerResponse, fault: Fault, body: Buffer, url: string): void {

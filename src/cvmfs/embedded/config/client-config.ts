@@ -8,7 +8,7 @@ import { readPublicKeys } from './keys.js';
 import type { PublicKey } from './keys.js';
 import { NO_OWNER_MAP, parseOwnerMap } from './owner-map.js';
 import type { OwnerMap } from './owner-map.js';
-import { readProxies, readServers } from './servers.js';
+import { readExternalProxies, readProxies, readServers } from './servers.js';
 import type { Proxies } from './servers.js';
 import type { Setting, Settings } from './settings.js';
 import type { Note } from './shell.js';
@@ -22,6 +22,7 @@ export interface ClientConfig {
   readonly blacklists: readonly string[];
   readonly cache: CacheConfig;
   readonly network: NetworkConfig;
+  readonly external: ExternalConfig;
   /** Fetch ahead what an image reads at its start (THINLAYER_PREFETCH, ours). */
   readonly prefetch: boolean;
   /** The state to mount instead of the newest; null for the newest. */
@@ -66,6 +67,15 @@ export interface NetworkConfig {
   readonly followRedirects: boolean;
 }
 
+/** Of files whose contents are not among the repository's objects. The rest of the network's is theirs too. */
+export interface ExternalConfig {
+  /** Often none: few repositories have such files. */
+  readonly servers: readonly string[];
+  readonly proxies: Proxies;
+  readonly timeoutSeconds: number;
+  readonly timeoutDirectSeconds: number;
+}
+
 export type Pinned =
   | { readonly kind: 'hash'; readonly hash: string }
   | { readonly kind: 'tag'; readonly tag: string }
@@ -93,6 +103,7 @@ export function readClientConfig(
   directory: string,
   fqrn: string,
 ): Omit<ClientConfig, 'variables' | 'settings' | 'notes' | 'files'> {
+  const network = readNetwork(settings);
   return {
     fqrn,
     servers: readServers(settings),
@@ -100,7 +111,8 @@ export function readClientConfig(
     publicKeys: readPublicKeys(settings, files, directory, fqrn),
     blacklists: [settings.path('CVMFS_BLACKLIST', posix.join(directory, 'blacklist'))],
     cache: readCache(settings, fqrn),
-    network: readNetwork(settings),
+    network,
+    external: readExternal(settings, network),
     prefetch: settings.flag('THINLAYER_PREFETCH', true),
     pinned: readPinned(settings),
     view: readView(settings, files),
@@ -136,6 +148,15 @@ function readNetwork(settings: Settings): NetworkConfig {
     proxyResetSeconds: settings.whole('CVMFS_PROXY_RESET_AFTER', 0) || null,
     hostResetSeconds: settings.whole('CVMFS_HOST_RESET_AFTER', 0) || null,
     followRedirects: settings.flag('CVMFS_FOLLOW_REDIRECTS', false),
+  };
+}
+
+function readExternal(settings: Settings, network: NetworkConfig): ExternalConfig {
+  return {
+    servers: readServers(settings, 'CVMFS_EXTERNAL_URL'),
+    proxies: readExternalProxies(settings),
+    timeoutSeconds: settings.whole('CVMFS_EXTERNAL_TIMEOUT', network.timeoutSeconds),
+    timeoutDirectSeconds: settings.whole('CVMFS_EXTERNAL_TIMEOUT_DIRECT', network.timeoutDirectSeconds),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Where objects come from: CVMFS_SERVER_URL, CVMFS_HTTP_PROXY and CVMFS_FALLBACK_PROXY. */
+/** Where objects come from: CVMFS_SERVER_URL, CVMFS_HTTP_PROXY and CVMFS_FALLBACK_PROXY; and the same of external files. */
 
 import { ThinlayerError } from '../../../core/errors.js';
 import type { Settings, Sourced } from './settings.js';
@@ -19,13 +19,16 @@ const DIRECT = 'DIRECT';
 const PROXY_PORT = 1080;
 
 /** Base URLs without a slash at their end, in the order in which they are to be tried. */
-export function readServers(settings: Settings): readonly string[] {
-  return settings.list('CVMFS_SERVER_URL', ';').map(({ text }) => {
+export function readServers(
+  settings: Settings,
+  name: 'CVMFS_SERVER_URL' | 'CVMFS_EXTERNAL_URL' = 'CVMFS_SERVER_URL',
+): readonly string[] {
+  return settings.list(name, ';').map(({ text }) => {
     const url = URL.canParse(text) ? new URL(text) : null;
     if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') {
       return text.replace(/\/+$/, '');
     }
-    throw settings.wrong('CVMFS_SERVER_URL', text, 'the URL of a server, like http://HOST/cvmfs/@fqrn@');
+    throw settings.wrong(name, text, 'the URL of a server, like http://HOST/cvmfs/@fqrn@');
   });
 }
 
@@ -38,6 +41,17 @@ export function readProxies(settings: Settings): Proxies {
   const fallback = withoutDirect(readGroups(settings, 'CVMFS_FALLBACK_PROXY'));
   const isSingle = settings.text('CVMFS_CLIENT_PROFILE') === 'single';
   if (groups.length === 0) return { groups: defaultGroups(isSingle), fallback };
+  return withFallback(groups, fallback);
+}
+
+/** External files are asked for directly, unless it is said how (CERN's client: mountpoint.cc, SetupExternalDownloadMgr). */
+export function readExternalProxies(settings: Settings): Proxies {
+  const groups = readGroups(settings, 'CVMFS_EXTERNAL_HTTP_PROXY');
+  const fallback = withoutDirect(readGroups(settings, 'CVMFS_EXTERNAL_FALLBACK_PROXY'));
+  return withFallback(groups.length === 0 ? [[DIRECT]] : groups, fallback);
+}
+
+function withFallback(groups: Proxies['groups'], fallback: Proxies['fallback']): Proxies {
   return { groups: fallback.length > 0 ? withoutDirect(groups) : groups, fallback };
 }
 

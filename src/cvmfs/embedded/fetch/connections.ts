@@ -5,6 +5,8 @@ import type { Dispatcher } from 'undici';
 import { VERSION } from '../../../core/version.js';
 import { Connection } from './connection.js';
 import type { Answer } from './connection.js';
+import { rangeHeader } from './range.js';
+import type { ByteRange } from './range.js';
 import type { Route } from './routes.js';
 import { tunnelConnector } from './tunnel.js';
 import { buildConnector } from './undici.js';
@@ -17,6 +19,7 @@ export interface Question {
   /** Below the repository's base URL. */
   readonly path: string;
   readonly noCache: boolean;
+  readonly range?: ByteRange | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -34,9 +37,9 @@ export class Connections {
     this.#connectMs = connectMs;
   }
 
-  async ask(route: Route, { path, noCache, signal }: Question): Promise<Answer> {
+  async ask(route: Route, { path, noCache, range, signal }: Question): Promise<Answer> {
     const url = new URL(`${route.host}/${path}`);
-    const headers = { ...USER_AGENT, ...(noCache ? PAST_CACHES : {}) };
+    const headers = { ...USER_AGENT, ...(noCache ? PAST_CACHES : {}), ...rangeHeader(range) };
     const common = { method: 'GET', signal } as const;
     const timeout = this.#connectMs;
     if (route.proxy === null) {

@@ -41,7 +41,7 @@ interface Answer {
 }
 
 /**
- * Null for 200. Else as CERN's client judges: 400, 404 and 5xx are the server's, unless a proxy says that it is its
+ * Null for 200. Else as CERN's client judges: 400, 404, 416 and 5xx are the server's, unless a proxy says that it is its
  * own; other codes are the proxy's, if there is one. Redirects are not followed: they would lead out of the list of
  * servers.
  */
@@ -54,7 +54,7 @@ export function statusFailure({ statusCode, headers }: Answer, route: Route): Tr
   }
   if (statusCode === 429)
     return new TransferFailure('host', `${what}: too many requests`, { accident: true });
-  const ofHost = statusCode >= 500 || statusCode === 400 || statusCode === 404;
+  const ofHost = statusCode >= 500 || [400, 404, 416].includes(statusCode);
   const proxysWord = headers['x-squid-error'] !== undefined || /error=/.test(String(headers['proxy-status']));
   return new TransferFailure(ofHost && !proxysWord ? 'host' : suspect(route), what);
 }

@@ -8,6 +8,7 @@ import { FetchCounters } from './counters.js';
 import { TransferFailure } from './failure.js';
 import { Failover } from './failover.js';
 import type { RetryOptions } from './failover.js';
+import type { ByteRange } from './range.js';
 import { Routes } from './routes.js';
 import type { Proxy, Route } from './routes.js';
 import { Slots } from './slots.js';
@@ -51,6 +52,8 @@ export interface Wanted<R, T> {
   readonly path: string;
   /** For messages; the path, if it is not given. */
   readonly subject?: string;
+  /** In place of the whole. */
+  readonly range?: ByteRange | undefined;
   /** Bytes of its body at most. */
   readonly bound: number;
   readonly signal?: AbortSignal | undefined;
@@ -67,13 +70,13 @@ export class Fetcher {
   readonly #slots: Slots;
   readonly counters: FetchCounters;
 
-  constructor(options: FetchOptions) {
+  constructor(options: FetchOptions, counters = new FetchCounters(options.hosts)) {
     this.#options = options;
     this.#routes = new Routes(options);
     const connectMs = Math.max(options.timeoutMs, options.timeoutDirectMs);
     this.#connections = new Connections({ connectMs });
     this.#slots = new Slots(options.connections);
-    this.counters = new FetchCounters(options.hosts);
+    this.counters = counters;
   }
 
   /** Rejects with `unavailable`, which names what was tried, `data_loss` if every server's answer was refused, `aborted`. */
@@ -105,10 +108,10 @@ export class Fetcher {
   }
 
   async #attempt<R, T>(route: Route, noCache: boolean, wanted: Wanted<R, T>): Promise<T> {
-    const { path, bound, signal } = wanted;
+    const { path, range, bound, signal } = wanted;
     const counts = this.counters.of(route.host);
     counts.requests += 1;
-    const attempt = { route, path, bound, signal, noCache, counts, limits: this.#limits(route) };
+    const attempt = { route, path, range, bound, signal, noCache, counts, limits: this.#limits(route) };
     const work = () => transfer(this.#connections, attempt, wanted.receive);
     return await wanted.accept(await this.#slots.hold(work, signal));
   }

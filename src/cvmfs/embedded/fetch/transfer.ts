@@ -6,6 +6,8 @@ import type { Answer } from './connection.js';
 import type { Connections } from './connections.js';
 import type { HostCounts } from './counters.js';
 import { networkFailure, statusFailure, suspect } from './failure.js';
+import { rangeFault } from './range.js';
+import type { ByteRange } from './range.js';
 import type { Route } from './routes.js';
 import { Watch } from './watch.js';
 import type { SpeedLimits } from './watch.js';
@@ -17,6 +19,8 @@ export interface Attempt {
   readonly route: Route;
   readonly path: string;
   readonly noCache: boolean;
+  /** Asked for in place of the whole. */
+  readonly range?: ByteRange | undefined;
   /** More bytes than that are refused. */
   readonly bound: number;
   readonly limits: SpeedLimits;
@@ -52,20 +56,29 @@ export async function transfer<T>(
 }
 
 async function ask(connections: Connections, attempt: Attempt, signal: AbortSignal) {
+  const { path, noCache, range } = attempt;
   try {
-    return await connections.ask(attempt.route, { path: attempt.path, noCache: attempt.noCache, signal });
+    return await connections.ask(attempt.route, { path, noCache, range, signal });
   } catch (error) {
     throw networkFailure(error, attempt.route);
   }
 }
 
 async function checkAnswer(response: Answer, attempt: Attempt): Promise<void> {
-  const fault = statusFailure(response, attempt.route) ?? headerFault(response, attempt);
+  const fault = answerFault(response, attempt);
   if (!fault) return;
   const length = Number(response.headers['content-length'] ?? Infinity);
   if (length <= SMALL_BODY) await response.body.dump({ limit: SMALL_BODY });
   else response.body.on('error', ignoreOwnEnd).destroy();
   throw fault;
+}
+
+function answerFault(response: Answer, attempt: Attempt): Error | null {
+  const { path, range, route } = attempt;
+  const isPart = range !== undefined && response.statusCode === 206;
+  const failure = isPart ? null : statusFailure(response, route);
+  const wrongPart = range && !failure ? rangeFault(response, path, range) : null;
+  return failure ?? wrongPart ?? headerFault(response, attempt);
 }
 
 /** A body destroyed before its end says so, to whoever destroyed it. */

@@ -1,0 +1,48 @@
+/** Brings what the mount misses into the cache. */
+
+import { constants } from 'node:os';
+
+import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
+import type { CatalogPins } from './cache/catalog-pins.js';
+import { externalPart } from './external-files.js';
+import type { Miss } from './mount.js';
+import { parseObjectPath } from './object-id.js';
+import type { Repository } from './repository.js';
+
+/** Of an object whose size no catalog tells. */
+const MAX_UNKNOWN_BYTES = 1024 ** 3;
+
+/** The errno for those who wait: 0 when the object is in the cache. */
+export async function provide(
+  repository: Repository,
+  pins: CatalogPins,
+  miss: Miss,
+  log: { error(facts: object, message: string): void },
+  letGo: () => void,
+): Promise<number> {
+  try {
+    const size = miss.size || MAX_UNKNOWN_BYTES;
+    const external = externalPart(miss);
+    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0, external };
+    const id = parseObjectPath(miss.object);
+    await repository.fetchObject(id, how).catch(async (error: unknown) => {
+      if (!isExhausted(error)) throw error;
+      letGo();
+      await repository.fetchObject(id, how);
+    });
+    if (id.kind === 'C') pins.hold(miss.object);
+    return 0;
+  } catch (failure) {
+    const error: ThinlayerError = asThinlayerError(failure);
+    log.error(
+      { path: miss.path, object: miss.object, code: error.code },
+      `${miss.path} cannot be read: ${error.message}`,
+    );
+    return constants.errno.EIO;
+  }
+}
+
+/** What was evicted may take room yet. */
+function isExhausted(error: unknown): boolean {
+  return error instanceof ThinlayerError && error.code === 'resource_exhausted';
+}
