@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace thinlayer::cvmfs {
@@ -55,14 +57,14 @@ class Invalidation {
     }
   }
 
-  // Where one catalog cannot be had, each of the others may take as long to fail, and somebody waits for the end.
+  // Once: a catalog that cannot be had may take its time to fail, may have many directories, and somebody waits for the end.
   bool Fetch(const Missing& missing) {
-    if (cut_off_) return false;
+    if (failed_.count(missing.object) != 0) return false;
     try {
       repository_.misses.Wait(missing);
       return missing.object != std::exchange(fetched_, missing.object);
     } catch (const Fault&) {
-      cut_off_ = true;
+      failed_.insert(missing.object);
       return false;
     }
   }
@@ -109,7 +111,7 @@ class Invalidation {
   CatalogTree& before_;
   CatalogTree& after_;
   std::string fetched_;
-  bool cut_off_ = false;
+  std::set<std::string> failed_;
 };
 
 }  // namespace
