@@ -67,6 +67,7 @@
         "cvmfs/connections.cc",
         "cvmfs/database.cc",
         "cvmfs/objects.cc",
+        "cvmfs/store_object.cc",
         "cvmfs/contents.cc",
         "cvmfs/listings.cc",
         "cvmfs/entry.cc",

@@ -1,4 +1,5 @@
 // The addon thinlayer_cvmfs as JavaScript sees it: mountRepository.
+#include <malloc.h>
 #include <napi.h>
 
 #include <cerrno>
@@ -7,6 +8,7 @@
 #include "query.h"
 #include "refresh.h"
 #include "session.h"
+#include "store_object.h"
 
 namespace thinlayer::cvmfs {
 namespace {
@@ -233,9 +235,17 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
       env, std::make_unique<FunctionJob<bool>>(run, [mount](Napi::Env e, bool&) { return Wrap(e, mount); }));
 }
 
+// Each thread would keep a heap of its own, and what a large body took. A machine runs such a process for each repository.
+void KeepMemorySmall() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  KeepMemorySmall();
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
+  exports.Set("storeObject", Napi::Function::New(env, StoreObject, "storeObject"));
   exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
   return exports;
 }

@@ -1,7 +1,7 @@
 /** A repository made for measuring, its server, and `thinlayer-cvmfs` with it mounted; beside it the same tree on the local disk. */
 
 import { createHash } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { askClient } from '../../src/cvmfs/client-socket.js';
@@ -19,6 +19,12 @@ const FILES_IN_DIRECTORY = 100;
 const DIRECTORIES_IN_CATALOG = 50;
 export const LARGE_FILE_BYTES = 40 << 20;
 
+/** MiB: resident, and of that what is not the program itself, which all processes of Node share. */
+export interface Memory {
+  readonly resident: number;
+  readonly own: number;
+}
+
 export class ClientLab implements AsyncDisposable {
   private readonly jail: Jail;
   private readonly maker: RepositoryMaker;
@@ -31,7 +37,7 @@ export class ClientLab implements AsyncDisposable {
     this.maker = new RepositoryMaker(join(jail.directory, 'site'), FQRN);
   }
 
-  /** A tree of so many small files and one large one, published, mounted, and copied. */
+  /** A tree of so many small files and one large one, published and mounted. */
   static async start(files: number): Promise<ClientLab> {
     const lab = new ClientLab(await Jail.make(), treeOf(files));
     try {
@@ -40,7 +46,6 @@ export class ClientLab implements AsyncDisposable {
       await writeClientConfig(lab.path('config'), FQRN, { url: `http://127.0.0.1:${PORT}`, key });
       await lab.serve();
       await lab.mount();
-      await check('cp', ['-a', `${lab.mounted}/.`, lab.copy]);
       return lab;
     } catch (error) {
       await lab.jail.close();
@@ -57,22 +62,29 @@ export class ClientLab implements AsyncDisposable {
     return this.path('copy');
   }
 
+  /** Puts the tree on the local disk, too. */
+  async copyTree(): Promise<void> {
+    await check('cp', ['-a', `${this.mounted}/.`, this.copy]);
+  }
+
   async mount(): Promise<void> {
     const program = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
     const options = ['--config-dir', this.path('config'), '--control', this.path('control')];
     this.client = await this.jail.start({
       name: 'thinlayer-cvmfs',
-      command: [process.execPath, program, FQRN, this.path('mnt'), ...options],
+      command: [process.execPath, '--max-semi-space-size=2', program, FQRN, this.path('mnt'), ...options],
       log: this.path('client.log'),
     });
     await waitFor('the mount', async () => (await readFile(this.mountedFile).catch(() => undefined)) && true);
   }
 
-  /** Without a cache, as on a new machine. */
+  /** Without a cache, as on a new machine: the old one stays aside, since ext4 is slow to make files after it lost many. */
   async forget(): Promise<void> {
     await this.unmount();
-    await rm(this.path('config/cache'), { recursive: true, force: true });
+    this.caches += 1;
+    await rename(this.path('config/cache'), this.path(`config/cache-${this.caches}`));
   }
+  private caches = 0;
 
   async unmount(): Promise<void> {
     await this.client?.stop();
@@ -84,8 +96,7 @@ export class ClientLab implements AsyncDisposable {
     return async () => void (await askClient(this.path('control'), 'POST', '/refresh'));
   }
 
-  /** MiB: resident, and of that what is not the program itself, which all processes of Node share. */
-  async memory(): Promise<{ resident: number; own: number }> {
+  async memory(): Promise<Memory> {
     const status = await readFile(`/proc/${this.client?.pid}/status`, 'utf8');
     const mib = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
     return { resident: mib('VmRSS'), own: mib('RssAnon') };

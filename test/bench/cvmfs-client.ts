@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { check } from '../system/process.js';
 import { ClientLab, dropCaches, LARGE_FILE_BYTES } from './client-lab.js';
+import type { Memory } from './client-lab.js';
 import { compare, elapsed, median, printTable } from './measure.js';
 import type { Row, Subject } from './measure.js';
 
@@ -20,13 +21,20 @@ export async function benchClient(): Promise<void> {
     await using lab = await ClientLab.start(files);
     const name = `${files.toLocaleString('en')} files`;
     const before = await lab.memory();
+    await walk(lab.mounted);
+    const walked = await lab.memory();
+    await lab.copyTree();
     printTable(`thinlayer-cvmfs, ${name}`, [...(await wholeTrees(lab, rounds)), await cold(lab)]);
     const after = await lab.memory();
     console.log(
-      `memory: ${before.resident.toFixed(0)} MiB after a copy, ${after.resident.toFixed(0)} MiB after all (${after.own.toFixed(0)} MiB its own)`,
+      `memory: ${mib(before)} at first, ${mib(walked)} after a walk, ${mib(after)} after all was fetched and read`,
     );
     if (files === 5_000) await single(lab);
   }
+}
+
+function mib({ resident, own }: Memory): string {
+  return `${resident.toFixed(0)} MiB (${own.toFixed(0)} MiB its own)`;
 }
 
 /** A walk that reads all attributes, and an archive of everything. */

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { askClient } from '../../src/cvmfs/client-socket.js';
-import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { check, waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
-import { cannotRun, Daemon } from './daemon.js';
+import { cannotRun } from './daemon.js';
+import type { Daemon } from './daemon.js';
+import { startThin } from './thin-daemon.js';
 
 const READ = ['app/run.sh', 'app/data.txt', 'opt/removed-dir/again'];
 /** Of the image's three layers: read to find the files. */
@@ -24,16 +26,8 @@ interface Lab {
 }
 
 async function withThin(options: readonly string[], body: (lab: Lab) => Promise<void>): Promise<void> {
-  let config = '';
-  await using daemon = await Daemon.start({
-    before: async (home, jail) => {
-      config = join(home, '../cvmfs-config');
-      await configureThin(config);
-      await serveThin(jail);
-    },
-    init: false,
-  });
-  await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`, ...options]);
+  await using started = await startThin(options);
+  const { daemon, config } = started;
   await daemon.client.create('image');
   await daemon.client.applyDiff(
     'image',

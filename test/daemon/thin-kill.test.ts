@@ -5,11 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import type { Daemon as Process } from '../system/jail.js';
 import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
-import { cannotRun, Daemon } from './daemon.js';
+import { cannotRun } from './daemon.js';
+import type { Daemon } from './daemon.js';
+import { startThin } from './thin-daemon.js';
 
 const CONTAINERS = 16;
 /** Ends when a read fails, and says with what. */
@@ -81,16 +83,8 @@ class Readers {
 }
 
 async function withReaders(body: (daemon: Daemon, readers: Readers) => Promise<void>): Promise<void> {
-  let config = '';
-  await using daemon = await Daemon.start({
-    before: async (home, jail) => {
-      config = join(home, '../cvmfs-config');
-      await configureThin(config);
-      await serveThin(jail);
-    },
-    init: false,
-  });
-  await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`]);
+  await using started = await startThin();
+  const { daemon } = started;
   await daemon.client.create('image');
   const contents = await thinDescriptor();
   await daemon.client.applyDiff('image', '', await archiveOf([{ name: 'thin.json', contents }]));

@@ -5,10 +5,12 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
-import { cannotRun, Daemon } from './daemon.js';
+import { cannotRun } from './daemon.js';
+import type { Daemon } from './daemon.js';
+import { startThin } from './thin-daemon.js';
 
 interface Thin {
   readonly daemon: Daemon;
@@ -20,17 +22,9 @@ interface Thin {
 
 /** thinlayerd, its repository configured, its server up. */
 async function withThin(body: (thin: Thin) => Promise<void>): Promise<void> {
-  let config = '';
-  await using daemon = await Daemon.start({
-    before: async (home, jail) => {
-      config = join(home, '../cvmfs-config');
-      await configureThin(config);
-      await serveThin(jail);
-    },
-    init: false,
-  });
+  await using started = await startThin();
+  const { daemon } = started;
   const requests = async () => (await readFile(daemon.path('server.log'), 'utf8')).split('\n').length - 1;
-  await daemon.client.init(daemon.home, [`cvmfs.config_dir=${config}`]);
   const descriptor = async (name?: string) =>
     archiveOf([{ name: 'thin.json', contents: await thinDescriptor(name) }]);
   await body({ daemon, requests, descriptor });

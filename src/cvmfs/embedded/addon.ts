@@ -47,9 +47,11 @@ export interface NativeMount {
   unmount(): Promise<void>;
 }
 
-interface CvmfsAddon {
+export interface CvmfsAddon {
   /** The first row's columns as text; null: there is none. */
   queryDatabase(path: string, sql: string, words: readonly string[]): Promise<string[] | null>;
+  /** native/cvmfs/store_object.h. */
+  storeObject(draft: string, bytes: Buffer, log: string, line: string, path: string): Promise<void>;
   mountRepository(
     options: NativeOptions,
     onMiss: (miss: Miss) => void,

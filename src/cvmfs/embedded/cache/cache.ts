@@ -49,6 +49,8 @@ export class Cache {
   readonly #clock: Clock;
   readonly #usage = new Usage();
   readonly #room: Room;
+  readonly #mark = randomBytes(8).toString('hex');
+  #drafts = 0;
 
   private constructor({ directory, limit, clock }: CacheOptions) {
     this.directory = directory;
@@ -168,8 +170,7 @@ export class Cache {
 
   /** Answers the bytes. */
   async #write(object: string, fill: (transaction: Transaction) => Promise<void>): Promise<number> {
-    const draft = join(transactionsPath(this.directory), `${process.pid}.${randomBytes(8).toString('hex')}`);
-    const transaction = await this.#doing('write', () => Transaction.open(draft));
+    const transaction = new Transaction(join(transactionsPath(this.directory), this.#nextDraft()));
     try {
       await fill(transaction);
       await transaction.commit(this.directory, object);
@@ -179,6 +180,12 @@ export class Cache {
     }
     this.#usage.add({ object, size: transaction.size, used: this.#clock.now() });
     return transaction.size;
+  }
+
+  /** Processes with their own process ids, on one disk over a network perhaps, share the directory. */
+  #nextDraft(): string {
+    this.#drafts += 1;
+    return `${process.pid}.${this.#mark}.${this.#drafts}`;
   }
 
   async #stamp(object: string, now: number): Promise<void> {

@@ -48,8 +48,12 @@ export async function checksumOf(file: string): Promise<string> {
   return String(checksum);
 }
 
-export async function appendChecksum(directory: string, object: string, checksum: Checksum): Promise<void> {
-  await appendFile(join(directory, 'checksums'), `\n${object} ${String(checksum)}\n`, { mode: 0o600 });
+export function checksumsPath(directory: string): string {
+  return join(directory, 'checksums');
+}
+
+export function checksumLine(object: string, checksum: Checksum): string {
+  return `\n${object} ${String(checksum)}\n`;
 }
 
 /** Of these objects; those without one are left out. */
@@ -57,7 +61,7 @@ export async function readChecksums(
   directory: string,
   of: ReadonlySet<string>,
 ): Promise<Map<string, string>> {
-  const file = await open(join(directory, 'checksums'), 'a+', 0o600);
+  const file = await open(checksumsPath(directory), 'a+', 0o600);
   try {
     return new Map((await pairs(file)).filter(([object]) => of.has(object)));
   } finally {
@@ -67,7 +71,7 @@ export async function readChecksums(
 
 /** Leaves out the lines of objects that are no longer there, if they are most of a large file. */
 export async function compactChecksums(directory: string, objects: ReadonlySet<string>): Promise<void> {
-  const path = join(directory, 'checksums');
+  const path = checksumsPath(directory);
   const file = await open(path, 'a+', 0o600);
   try {
     if ((await file.stat()).size < SMALL_BYTES) return;

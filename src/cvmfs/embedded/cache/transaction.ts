@@ -1,30 +1,34 @@
 /** An object on its way into the cache. */
 
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { appendFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
-import { Checksum, appendChecksum } from './checksum.js';
+import { loadCvmfsAddon } from '../addon.js';
+import { Checksum, checksumLine, checksumsPath } from './checksum.js';
+
+/** So much is kept in memory, and stored by one job: each step of its own would cost a small file as much as its fetch. */
+const SMALL_BYTES = 128 * 1024;
 
 export class Transaction {
   readonly #path: string;
-  readonly #file: FileHandle;
+  /** Null as long as all that was written is in `#pieces`. */
+  #file: FileHandle | null = null;
+  readonly #pieces: Buffer[] = [];
   readonly #checksum = new Checksum();
 
-  private constructor(path: string, file: FileHandle) {
-    this.#path = path;
-    this.#file = file;
-  }
-
   /** `path`: of a file that is not there yet. */
-  static async open(path: string): Promise<Transaction> {
-    return new Transaction(path, await open(path, 'wx', 0o600));
+  constructor(path: string) {
+    this.#path = path;
   }
 
   async write(chunk: Buffer): Promise<void> {
     this.#checksum.add(chunk);
-    await this.#file.writeFile(chunk);
+    this.#pieces.push(chunk);
+    if (this.size <= SMALL_BYTES) return;
+    this.#file ??= await open(this.#path, 'wx', 0o600);
+    for (const piece of this.#pieces.splice(0)) await this.#file.writeFile(piece);
   }
 
   get size(): number {
@@ -36,14 +40,19 @@ export class Transaction {
    * nothing.
    */
   async commit(directory: string, object: string): Promise<void> {
+    const [log, line] = [checksumsPath(directory), checksumLine(object, this.#checksum)];
+    const path = join(directory, object);
+    if (!this.#file) {
+      return await loadCvmfsAddon().storeObject(this.#path, Buffer.concat(this.#pieces), log, line, path);
+    }
     await this.#file.close();
-    await appendChecksum(directory, object, this.#checksum);
-    await renameInto(this.#path, join(directory, object));
+    await appendFile(log, line, { mode: 0o600 });
+    await renameInto(this.#path, path);
   }
 
   /** Also after a commit that failed. */
   async discard(): Promise<void> {
-    await this.#file.close();
+    await this.#file?.close();
     await rm(this.#path, { force: true });
   }
 }

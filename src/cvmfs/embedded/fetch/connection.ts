@@ -9,8 +9,10 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-import { Client } from 'undici';
-import type { buildConnector, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+
+import { Client } from './undici.js';
+import type { Connector } from './undici.js';
 
 export interface Answer {
   readonly statusCode: number;
@@ -32,7 +34,7 @@ export class Connection {
   #body: Readable | null = null;
   #held = false;
 
-  constructor(origin: string, connect: buildConnector.connector) {
+  constructor(origin: string, connect: Connector) {
     this.#client = new Client(origin, {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connect: (options, done) =>

@@ -1,6 +1,5 @@
 /** Connections that are kept: to each server, and to each proxy. */
 
-import { buildConnector } from 'undici';
 import type { Dispatcher } from 'undici';
 
 import { VERSION } from '../../../core/version.js';
@@ -8,6 +7,7 @@ import { Connection } from './connection.js';
 import type { Answer } from './connection.js';
 import type { Route } from './routes.js';
 import { tunnelConnector } from './tunnel.js';
+import { buildConnector } from './undici.js';
 
 export interface ConnectionOptions {
   readonly connectMs: number;

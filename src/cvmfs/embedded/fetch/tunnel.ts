@@ -2,16 +2,12 @@
 
 import type { Socket } from 'node:net';
 
-import { buildConnector, Client } from 'undici';
-
 import { TransferFailure } from './failure.js';
+import { buildConnector, Client } from './undici.js';
+import type { Connector } from './undici.js';
 
 /** `headers`: what the proxy wants to know of us. */
-export function tunnelConnector(
-  proxy: string,
-  headers: Record<string, string>,
-  timeout: number,
-): buildConnector.connector {
+export function tunnelConnector(proxy: string, headers: Record<string, string>, timeout: number): Connector {
   const secure = buildConnector({ timeout });
   return (options, done) => {
     const { hostname, port } = options;
