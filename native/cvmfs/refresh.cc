@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace thinlayer::cvmfs {
@@ -55,32 +57,38 @@ class Invalidation {
     }
   }
 
+  // Once: a catalog that cannot be had may take its time to fail, may have many directories, and somebody waits for the end.
   bool Fetch(const Missing& missing) {
+    if (failed_.count(missing.object) != 0) return false;
     try {
       repository_.misses.Wait(missing);
       return missing.object != std::exchange(fetched_, missing.object);
     } catch (const Fault&) {
+      failed_.insert(missing.object);
       return false;
     }
   }
 
   void CompareListings(uint64_t directory, const Listing& before, const Listing& after) {
-    bool names_changed = false;
+    // Numbers and types are in the kernel's cached listing as well as names.
+    bool listing_changed = false;
     auto old = before.begin(), now = after.begin();
     while (old != before.end() || now != after.end()) {
       int order = old == before.end() ? 1 : now == after.end() ? -1 : (*old)->name.compare((*now)->name);
       if (order != 0) {
-        names_changed = true;
+        listing_changed = true;
         if (order < 0) repository_.inodes.Retain(*old);
         StaleName(directory, order < 0 ? **old++ : **now++);
         continue;
       }
-      if ((*old)->identity != (*now)->identity) repository_.inodes.Retain(*old);
+      if ((*old)->identity != (*now)->identity) {
+        listing_changed = true;
+        repository_.inodes.Retain(*old);
+      }
       if (!(*old)->LooksLike(**now)) StaleEntry(directory, **old, **now);
       ++old, ++now;
     }
-    // Its cached listing.
-    if (names_changed) fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0);
+    if (listing_changed) fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0);
   }
 
   void StaleEntry(uint64_t directory, const Entry& before, const Entry& after) {
@@ -103,6 +111,7 @@ class Invalidation {
   CatalogTree& before_;
   CatalogTree& after_;
   std::string fetched_;
+  std::set<std::string> failed_;
 };
 
 }  // namespace

@@ -88,3 +88,35 @@ test(
     await assert.rejects(ctl(client, 'status'), /no answer on/);
   },
 );
+
+class Gate {
+  open: () => void = () => undefined;
+  readonly opened = new Promise<void>((resolve) => (this.open = resolve));
+}
+
+/** Of /nested in revision 10. */
+const NEW_NESTED = 'data/59/01c21a75b3ddaeb301d745519c65598b21272bC';
+
+test('a refresh is answered when the kernel was told of all that changed', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const settings = { CVMFS_KCACHE_TIMEOUT: '3600', CVMFS_TIMEOUT: '60', CVMFS_TIMEOUT_DIRECT: '60' };
+  const client = await MountedClient.start(t, { servers: [server.url], settings });
+  await assert.rejects(client.sh('stat nested/brandnew'), /No such file/);
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  const release = new Gate();
+  const asked = new Gate();
+  server.misbehave = ({ path }) => {
+    if (path !== NEW_NESTED) return null;
+    asked.open();
+    return { until: release.opened };
+  };
+  let answered = false;
+  const refreshed = client.ask('POST', '/refresh').finally(() => (answered = true));
+  await Promise.race([asked.opened, refreshed]);
+  // An answer that does not wait would have come by then.
+  for (let n = 0; n < 100; ++n) await client.ask('GET', '/revision');
+  assert.equal(answered, false);
+  release.open();
+  await refreshed;
+  await client.sh('stat nested/brandnew');
+});

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
-import { MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
+import { EIO, MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
 import { assertSame } from './cvmfs-listing.js';
 
 const skip = cannotMount;
@@ -100,6 +100,21 @@ test('a root catalog that is not there or no catalog leaves the revision as it i
   await assert.rejects(fixture.mount.setRoot(file, 8), { code: 'data_loss' });
   assert.equal(fixture.mount.statistics()['revision'], 7);
   assert.equal(await fixture.sh('wc -c < README'), '48\n');
+});
+
+test('a changed catalog that cannot be had is asked for once', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, REVISIONS);
+  const directories = (await fixture.sh('find .layers -mindepth 1 -maxdepth 1')).trim().split('\n');
+  assert.ok(directories.length > 1);
+  const asked = fixture.misses.length;
+  fixture.answer = ({ path }) => (path === '/.layers' ? EIO : null);
+  await fixture.show('thin/rev-2-delta');
+  assert.deepEqual(
+    fixture.misses.slice(asked).map(({ path }) => path),
+    ['/.layers'],
+  );
+  fixture.answer = () => null;
+  assert.match(await fixture.sh('ls .layers'), /\n/);
 });
 
 test('readers during 50 changes of revision see one revision or the other', { skip }, async (t) => {

@@ -77,6 +77,8 @@ export class Client {
   readonly #pins: CatalogPins;
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
+  /** Settles when the newest revision is under the mount, with why it cannot be. */
+  #shown: Promise<ThinlayerError | null> = Promise.resolve(null);
 
   private constructor(
     options: ClientOptions,
@@ -178,11 +180,14 @@ export class Client {
     await this.#starts?.end(holder);
   }
 
-  /** Looks for a new revision now, and shows it. Rejects if no server could be heard. */
+  /**
+   * Looks for a new revision now, and shows it: who asked sees it, and nothing that the kernel has cached of the one before.
+   * Rejects if no server could be heard, or if the new revision cannot be shown.
+   */
   async refresh(): Promise<ClientStatus> {
     await this.#repository.refresh();
-    const { offline } = this.#repository.facts;
-    if (offline) throw offline;
+    const failure = this.#repository.facts.offline ?? (await this.#shown);
+    if (failure) throw failure;
     return this.status();
   }
 
@@ -219,7 +224,14 @@ export class Client {
     if (event.type === 'offline')
       return log.warn(facts, `${config.fqrn} goes on with what it has: ${event.error.message}`);
     if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
-    void this.#show().catch((error: unknown) => log.error(facts, asThinlayerError(error).message));
+    this.#shown = this.#show().then(
+      () => null,
+      (failure: unknown) => {
+        const error = asThinlayerError(failure);
+        log.error(facts, error.message);
+        return error;
+      },
+    );
   }
 
   /** The revision of the repository's facts becomes the one under the mount. */

@@ -24,7 +24,9 @@ export type Fault =
   | 'gzip'
   | 'reset'
   | { readonly status: number; readonly headers?: Record<string, string> }
-  | { readonly instead: Buffer };
+  | { readonly instead: Buffer }
+  /** Answered as usual, as soon as that resolves. */
+  | { readonly until: Promise<void> };
 
 export interface Request {
   readonly path: string;
@@ -138,6 +140,7 @@ function sendPart(response: ServerResponse, range: string, body: Buffer): void {
 function misbehave(response: ServerResponse, fault: Fault, body: Buffer, url: string): void {
   if (typeof fault === 'object') {
     if ('instead' in fault) response.end(fault.instead);
+    else if ('until' in fault) void fault.until.then(() => response.end(body));
     else response.writeHead(fault.status, fault.headers).end('a fault');
     return;
   }
