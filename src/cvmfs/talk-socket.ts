@@ -11,8 +11,8 @@ const TIMEOUT_MS = 120_000;
 /** Far above what the commands answer that we use. */
 const MAX_ANSWER = 64 * 1024;
 
-/** Nobody listens there: no such socket, or one that a killed process left. */
-const NOBODY = new Set(['ENOENT', 'ECONNREFUSED']);
+/** Nobody listens there: no such socket, one that a killed process left, or one whose process ended before it took the call. */
+const NOBODY = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
 /** The answer without its last newline. Rejects with `not_found` if nobody listens there, else with `unavailable`. */
 export function talk(socketPath: string, command: string): Promise<string> {
