@@ -1,6 +1,7 @@
 /** One mounted repository: what the kernel asks for and the cache lacks is fetched; new revisions appear under the mount. */
 
 import { asThinlayerError, undone } from '../../core/errors.js';
+import type { ThinlayerError } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
