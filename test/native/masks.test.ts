@@ -172,7 +172,8 @@ test(
     const plain = await fill(join(home.path, 'plain'), ['file']);
     await symlink('nowhere', join(plain, 'link'));
     const answers = await Promise.all([1, 2, 3].map(() => lowersOf(masks, [marked, plain])));
-    assert.deepEqual(derived, [marked, plain]);
+    assert.deepEqual(new Set(derived), new Set([marked, plain]));
+    assert.equal(derived.length, 2);
     assert.equal(answers[0]?.length, 4);
     assert.deepEqual(await lowersOf(masksIn(home.path, derived), [marked, plain]), answers[0]);
     assert.equal(derived.length, 2);
