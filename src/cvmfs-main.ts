@@ -16,6 +16,7 @@ import { loadConfig } from './cvmfs/embedded/config/load.js';
 import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import { createClientControl } from './cvmfs/embedded/control.js';
+import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
 const ENDING = ['SIGTERM', 'SIGINT'] as const;
@@ -28,6 +29,7 @@ async function serve(args: MountArguments): Promise<void> {
     pino.destination({ dest: 2, sync: true }),
   );
   const config = configure(args);
+  await checkMountpoint(args.mountpoint);
   for (const { message } of config.notes) log.debug(message);
   // Before it is mounted nothing has to be undone but the attempt.
   const giveUp = new AbortController();

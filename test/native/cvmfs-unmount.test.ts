@@ -11,6 +11,7 @@ import { test } from 'node:test';
 import { isErrno } from '../../src/core/errno.js';
 import { mountRepository } from '../../src/cvmfs/embedded/mount.js';
 import type { MountOptions } from '../../src/cvmfs/embedded/mount.js';
+import { checkMountpoint } from '../../src/host/mountpoint.js';
 import { MountedFixture, cannotMount, run } from './cvmfs-fixture.js';
 import { mountsBelow } from './scratch-home.js';
 
@@ -157,4 +158,13 @@ test('bad arguments, and a mountpoint that is none, are refused', { skip }, asyn
   await mkdir(join(fixture.base, 'other'));
   await assert.rejects(attempt({ mountOptions: ['no-such-option,suid'] }), { code: 'invalid_argument' });
   assert.equal((await mountsBelow(fixture.base)).length, 1);
+});
+
+test('nothing is mounted over a repository that is mounted already', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, ['alt/repo']);
+  await assert.rejects(checkMountpoint(fixture.mountpoint), {
+    code: 'failed_precondition',
+    message: /is mounted on .* already; .*umount -l/,
+  });
+  await checkMountpoint(fixture.base);
 });

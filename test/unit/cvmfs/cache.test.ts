@@ -204,6 +204,11 @@ test('what dead processes were writing goes, what others write stays', async (t)
   assert.equal(cache.facts.objects, 0);
 });
 
+test('a directory that can have no entries is refused, not tried for ever', async () => {
+  const opening = Cache.open({ directory: '/proc/x/cache', limit: Infinity, clock: new TestClock() });
+  await assert.rejects(opening, { code: 'not_found', message: /\/proc\/x/ });
+});
+
 test('a full disk is told, and leaves nothing half written', async (t) => {
   const directory = temporaryDirectory(t);
   try {

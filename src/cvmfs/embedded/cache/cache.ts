@@ -1,7 +1,7 @@
 /** The cache of objects, in a directory that several processes share. Each counts what it knows of. */
 
 import { randomBytes } from 'node:crypto';
-import { lutimes, mkdir, readdir, rm } from 'node:fs/promises';
+import { lutimes, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { fromErrno, isErrno } from '../../../core/errno.js';
@@ -11,7 +11,7 @@ import type { ObjectId } from '../object-id.js';
 import { checkCache } from './check.js';
 import type { CheckReport } from './check.js';
 import { compactChecksums } from './checksum.js';
-import { statIfThere, statObject, transactionsPath } from './layout.js';
+import { makeDirectories, statIfThere, statObject, transactionsPath } from './layout.js';
 import type { StoredObject } from './layout.js';
 import { Room } from './room.js';
 import { Transaction } from './transaction.js';
@@ -61,7 +61,7 @@ export class Cache {
   static async open(options: CacheOptions): Promise<Cache> {
     const cache = new Cache(options);
     await cache.#doing('open', async () => {
-      await mkdir(transactionsPath(cache.directory), { recursive: true, mode: 0o700 });
+      await makeDirectories(transactionsPath(cache.directory));
       await cache.#removeDeadTransactions();
       await cache.#room.scan();
       await compactChecksums(cache.directory, new Set(cache.list().map(({ object }) => object)));
@@ -113,7 +113,7 @@ export class Cache {
     await this.#doing('prepare', async () => {
       for (let prefix = 0; prefix < 256; prefix++) {
         const path = join(this.directory, prefix.toString(16).padStart(2, '0'));
-        await mkdir(path, { recursive: true, mode: 0o700 });
+        await makeDirectories(path);
       }
     });
   }

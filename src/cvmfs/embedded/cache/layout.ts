@@ -12,8 +12,8 @@
  */
 
 import type { Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
 import { isObjectPath } from '../object-id.js';
@@ -28,6 +28,28 @@ export interface StoredObject {
 
 export function transactionsPath(directory: string): string {
   return join(directory, 'txn');
+}
+
+/**
+ * With all its parents. Node's own way to do so never ends where the kernel says ENOENT of a directory that can have no
+ * entries, as /proc is.
+ */
+export async function makeDirectories(path: string): Promise<void> {
+  try {
+    await makeDirectory(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') || dirname(path) === path) throw error;
+    await makeDirectories(dirname(path));
+    await makeDirectory(path);
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST') || !(await stat(path)).isDirectory()) throw error;
+  }
 }
 
 /** All objects that are there now, one directory after the other. */

@@ -1,12 +1,13 @@
 /** An object on its way into the cache. */
 
-import { appendFile, mkdir, open, rename, rm } from 'node:fs/promises';
+import { appendFile, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
 import { loadCvmfsAddon } from '../addon.js';
 import { Checksum, checksumLine, checksumsPath } from './checksum.js';
+import { makeDirectories } from './layout.js';
 
 /** So much is kept in memory, and stored by one job: each step of its own would cost a small file as much as its fetch. */
 const SMALL_BYTES = 128 * 1024;
@@ -63,7 +64,7 @@ async function renameInto(from: string, to: string): Promise<void> {
     await rename(from, to);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+    await makeDirectories(dirname(to));
     await rename(from, to);
   }
 }

@@ -2,13 +2,13 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { fromErrno, isErrno } from '../../../core/errno.js';
 import { ThinlayerError } from '../../../core/errors.js';
-import { transactionsPath } from '../cache/layout.js';
+import { makeDirectories, transactionsPath } from '../cache/layout.js';
 import { formatProfile, parseProfile } from './profile.js';
 import type { ProfiledObject } from './profile.js';
 
@@ -54,7 +54,7 @@ export class ProfileFiles {
   async write(name: string, objects: readonly ProfiledObject[]): Promise<void> {
     const draft = join(transactionsPath(this.#cache), `profile.${randomBytes(8).toString('hex')}`);
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectories(this.#directory);
       await writeFile(draft, formatProfile(objects), { flag: 'wx', mode: 0o600 });
       await rename(draft, this.pathOf(name));
       await this.#prune();
