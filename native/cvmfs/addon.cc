@@ -151,8 +151,6 @@ Napi::Value CompleteJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 
 Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   std::vector<std::string> used = mount->repository.objects.TakeUsed();
-  // A descriptor that is kept keeps an evicted object's room on the disk.
-  mount->repository.contents.Clear();
   if (auto tree = mount->repository.TreeOrNull()) {
     for (std::string& object : tree->LoadedObjects()) used.push_back(std::move(object));
   }

@@ -9,7 +9,7 @@ mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -
 tree=$(mktemp -d /var/tmp/thinlayer-debootstrap-XXXXXX)
 trap 'rm -rf --one-file-system "$tree" "$tree.log"' EXIT
 echo "setup: debootstrap of $suite for a test image" >&2
-debootstrap --variant=minbase --include=python3-minimal "$suite" "$tree" "${mirror:-http://deb.debian.org/debian}" > "$tree.log" ||
+debootstrap --variant=minbase --include=python3-minimal "$suite" "$tree" ${mirror:+"$mirror"} > "$tree.log" ||
   { cat "$tree.log" >&2; exit 1; }
 rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man}
 tar --format=posix --numeric-owner --xattrs '--xattrs-include=*' -C "$tree" -cf "$CACHE/debian-image.tar.part" .

@@ -262,6 +262,8 @@ export class Client {
   async #noteUsed(objects: Objects): Promise<void> {
     try {
       const used = this.#mount.takeUsed();
+      // What was evicted takes room on the disk as long as it is open.
+      this.#mount.letGo();
       this.#starts?.opened(used);
       await objects.cache.used(used);
       this.#pins.keep(used);
