@@ -1,5 +1,6 @@
 // `new TreeWalk(root, only, namesOnly)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "addon.h"

@@ -10,6 +10,7 @@
 //
 // Calls run one after the other in the order they were made; after a failed one the others do nothing.
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <vector>
 

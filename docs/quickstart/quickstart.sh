@@ -4,7 +4,7 @@
 # runs on until Enter is pressed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-bash test/setup/ensure.sh build system
+bash test/setup/ensure.sh build unit system
 . test/setup/packages.sh
 
 work=$(mktemp -d /var/tmp/thinlayer-quickstart-XXXXXX)

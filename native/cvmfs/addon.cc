@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "../worker.h"
 #include "query.h"

@@ -1,6 +1,7 @@
 #include "catalog.h"
 
 #include <cerrno>
+#include <cstdint>
 
 namespace thinlayer::cvmfs {
 namespace {

@@ -2,6 +2,7 @@
 #ifndef THINLAYER_CVMFS_CATALOG_H_
 #define THINLAYER_CVMFS_CATALOG_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>

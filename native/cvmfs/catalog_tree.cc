@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include <cerrno>
+#include <cstdint>
 
 namespace thinlayer::cvmfs {
 

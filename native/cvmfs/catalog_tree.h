@@ -3,6 +3,7 @@
 #define THINLAYER_CVMFS_CATALOG_TREE_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>

@@ -2,6 +2,8 @@
 
 #include <sys/statvfs.h>
 
+#include <cstdint>
+
 namespace thinlayer::cvmfs {
 namespace {
 

@@ -2,6 +2,8 @@
 #ifndef THINLAYER_CVMFS_OPERATIONS_H_
 #define THINLAYER_CVMFS_OPERATIONS_H_
 
+#include <cstdint>
+
 #include "serve.h"
 
 namespace thinlayer::cvmfs {

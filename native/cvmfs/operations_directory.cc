@@ -1,6 +1,7 @@
 // Listings.
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <vector>
 
 #include "operations.h"

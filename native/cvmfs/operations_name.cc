@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "operations.h"
 

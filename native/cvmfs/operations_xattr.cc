@@ -1,5 +1,6 @@
 // Extended attributes: those of the catalog, the mark of an opaque directory, magic ones.
 #include <cerrno>
+#include <cstdint>
 
 #include "layers.h"
 #include "magic.h"

@@ -1,6 +1,7 @@
 #include "query.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

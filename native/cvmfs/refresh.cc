@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -9,6 +10,15 @@
 
 namespace thinlayer::cvmfs {
 namespace {
+
+// libfuse 3.16 took the flags, of which there was one, from the call.
+int ExpireEntry(fuse_session* session, uint64_t directory, const std::string& name) {
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 16)
+  return fuse_lowlevel_notify_expire_entry(session, directory, name.data(), name.size(), FUSE_LL_EXPIRE_ONLY);
+#else
+  return fuse_lowlevel_notify_expire_entry(session, directory, name.data(), name.size());
+#endif
+}
 
 using Listing = std::vector<EntryPtr>;
 
@@ -100,7 +110,7 @@ class Invalidation {
   // the next look-up decides whether the name still leads to the same inode.
   void StaleName(uint64_t directory, const Entry& entry) {
     const std::string& name = entry.name;
-    int result = fuse_lowlevel_notify_expire_entry(session_, directory, name.data(), name.size(), FUSE_LL_EXPIRE_ONLY);
+    int result = ExpireEntry(session_, directory, name);
     if (result == -ENOSYS) fuse_lowlevel_notify_inval_entry(session_, directory, name.data(), name.size());
   }
 

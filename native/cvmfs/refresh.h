@@ -2,6 +2,7 @@
 #ifndef THINLAYER_CVMFS_REFRESH_H_
 #define THINLAYER_CVMFS_REFRESH_H_
 
+#include <cstdint>
 #include <string>
 
 #include "repository.h"

@@ -1,6 +1,7 @@
 #include "repository.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "layers.h"

@@ -3,6 +3,7 @@
 #define THINLAYER_CVMFS_REPOSITORY_H_
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>

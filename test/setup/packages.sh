@@ -3,7 +3,7 @@
 CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
 
 BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev"
-UNIT_PACKAGES="sqlite3 openssl"
+UNIT_PACKAGES="sqlite3 openssl" # the maker of CVMFS repositories runs them
 DAEMON_PACKAGES="attr iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
 BENCH_PACKAGES="debootstrap"
