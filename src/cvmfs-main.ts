@@ -16,6 +16,7 @@ import { loadConfig } from './cvmfs/embedded/config/load.js';
 import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import { createClientControl } from './cvmfs/embedded/control.js';
+import { checkDescriptor } from './host/descriptor.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
@@ -29,7 +30,7 @@ async function serve(args: MountArguments): Promise<void> {
     pino.destination({ dest: 2, sync: true }),
   );
   const config = configure(args);
-  await checkMountpoint(args.mountpoint);
+  await checkMountpoint(args.mountpoint, args.nonEmpty);
   for (const { message } of config.notes) log.debug(message);
   // Before it is mounted nothing has to be undone but the attempt.
   const giveUp = new AbortController();
@@ -119,7 +120,9 @@ try {
   if (command.kind === 'help') console.log(MOUNT_USAGE);
   else if (command.kind === 'version') console.log(VERSION);
   else {
-    reportTo = command.arguments.reportTo;
+    const { reportTo: fd } = command.arguments;
+    if (fd !== null) checkDescriptor('--report-fd', fd);
+    reportTo = fd;
     if (command.arguments.parseOnly) printSettings(configure(command.arguments));
     else {
       await serve(command.arguments);

@@ -26,7 +26,8 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   -o cvmfs_suid        let setuid bits count
   -o uid=UID,gid=GID   give up root for this user once mounted (refused: not there yet)
   -o grab_mountpoint   give the mountpoint to that user first (without effect)
-  -o allow_other, allow_root, default_permissions, nonempty, fsname=NAME, subtype=NAME,
+  -o nonempty          mount over a directory that is not empty: what is in it is hidden
+  -o allow_other, allow_root, default_permissions, fsname=NAME, subtype=NAME,
      ro, nodev, nosuid, noexec, noatime, context=LABEL
                        as for any FUSE file system; ro and nodev hold in any case
   -o parse, -k         print the configuration and end
