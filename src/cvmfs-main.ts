@@ -2,11 +2,12 @@
 /** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
 
 import { createWriteStream } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 
-import { asThinlayerError, ThinlayerError } from './core/errors.js';
+import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
 import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
@@ -17,6 +18,7 @@ import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-
 import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { checkDescriptor } from './host/descriptor.js';
+import { checkDirectory } from './host/directory.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
@@ -31,6 +33,7 @@ async function serve(args: MountArguments): Promise<void> {
   );
   const config = configure(args);
   await checkMountpoint(args.mountpoint, args.nonEmpty);
+  if (args.control !== null) await checkDirectory('--control', dirname(args.control));
   for (const { message } of config.notes) log.debug(message);
   // Before it is mounted nothing has to be undone but the attempt.
   const giveUp = new AbortController();
@@ -56,7 +59,18 @@ async function serve(args: MountArguments): Promise<void> {
     'SIGHUP',
     () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),
   );
-  if (args.control !== null) await listenOn(createClientControl({ client, quit: end }), args.control);
+  if (args.control !== null) await answerOn(args.control, client, end);
+}
+
+/** The socket goes when the process ends, whoever ends it, unless it is killed. */
+async function answerOn(socket: string, client: Client, quit: () => void): Promise<void> {
+  const server = createClientControl({ client, quit });
+  try {
+    await listenOn(server, socket);
+  } catch (error) {
+    throw await undone(error, () => client.unmount());
+  }
+  process.on('exit', () => void server.close());
 }
 
 async function unmountAndExit(client: Client, log: Logger): Promise<void> {

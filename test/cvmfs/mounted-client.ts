@@ -77,14 +77,9 @@ export class MountedClient {
 
   /** Rejects with what it says if it cannot mount. */
   async launch(): Promise<void> {
-    const args = [
-      this.fqrn,
-      this.mountpoint,
-      ...this.#arguments,
-      '--config-dir',
-      join(this.directory, 'etc'),
-    ];
-    this.process = spawn(process.execPath, [PROGRAM, ...args, '--control', this.socket, '--report-fd', '3'], {
+    const places = [this.fqrn, this.mountpoint, '--config-dir', join(this.directory, 'etc')];
+    const answers = ['--control', this.socket, '--report-fd', '3'];
+    this.process = spawn(process.execPath, [PROGRAM, ...places, ...answers, ...this.#arguments], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       cwd: '/',
     });

@@ -1,6 +1,8 @@
 /** What `thinlayer-cvmfs` refuses before it mounts anything: then nothing is made, and nothing left. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,3 +78,42 @@ test('the descriptor for the report is open', { skip }, async () => {
     ),
   );
 });
+
+test(
+  'the directory of the control socket is there, and the socket nobody else answers on',
+  { skip },
+  async (t) => {
+    await inScratch(async (directory) => {
+      const socket = join(directory, 'none/control');
+      const none = /--control: there is no directory \S+\/none; make it/;
+      await refused(directory, [join(directory, 'empty'), '--control', socket], none);
+      assert.ok(!existsSync(join(directory, 'none')));
+    });
+    const server = await serverOf(t, 'thin/rev-1');
+    const client = await MountedClient.start(t, { servers: [server.url] });
+    const second = await mkdtemp(join(tmpdir(), 'thinlayer-client-'));
+    const sameSocket = { servers: [server.url], directory: second, arguments: ['--control', client.socket] };
+    await assert.rejects(MountedClient.start(t, sameSocket), /another process answers on it/);
+    assert.deepEqual(await mountsBelow(second), []);
+    assert.equal((await client.status()).mountpoint, client.mountpoint);
+  },
+);
+
+for (const [how, end] of [
+  ['SIGTERM', (client: MountedClient) => client.end()],
+  ['an unmount by somebody else', (client: MountedClient) => unmounted(client)],
+] as const) {
+  test(`the control socket is gone after ${how}`, { skip }, async (t) => {
+    const server = await serverOf(t, 'thin/rev-1');
+    const client = await MountedClient.start(t, { servers: [server.url] });
+    assert.ok(existsSync(client.socket));
+    assert.equal(await end(client), 0);
+    assert.ok(!existsSync(client.socket));
+  });
+}
+
+async function unmounted(client: MountedClient): Promise<number | null> {
+  const ended = once(client.process, 'exit');
+  await check('umount', [client.mountpoint]);
+  return ((await ended) as [number | null])[0];
+}

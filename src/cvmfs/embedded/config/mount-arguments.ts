@@ -16,7 +16,7 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND     asks one that runs; --help of it tells what
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
-  --control SOCKET     answer questions there: see thinlayer-cvmfs ctl --help
+  --control SOCKET     answer questions there, in a directory that exists: see thinlayer-cvmfs ctl --help
   --map-uids RANGES    show owners as the host has them whom the repository means in a user name space with these ranges:
                        INSIDE:OUTSIDE:SIZE[,INSIDE:OUTSIDE:SIZE]...; with CVMFS_CLAIM_OWNERSHIP that is its root
   --map-gids RANGES    the same for groups
