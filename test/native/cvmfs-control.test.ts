@@ -11,10 +11,11 @@ import { serverOf } from '../unit/cvmfs/client.js';
 import { cannotMount, run } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
+const PROGRAM = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
 const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
 
 function ctl(client: MountedClient, ...words: string[]): Promise<string> {
-  return run(process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js'), 'ctl', client.socket, ...words);
+  return run(process.execPath, PROGRAM, 'ctl', client.socket, ...words);
 }
 
 test('the cache is listed, limited, evicted, pinned and checked', { skip }, async (t) => {
@@ -83,6 +84,8 @@ test(
       /there is no command nonsense; see thinlayer-cvmfs ctl --help/,
     );
     await assert.rejects(ctl(client, 'cache', 'limit', 'much'), /"much" is not a number of megabytes/);
+    const byMountpoint = run(process.execPath, PROGRAM, 'ctl', client.mountpoint, 'status');
+    await assert.rejects(byMountpoint, /started alone, give the SOCKET that it was given by --control/);
     await ctl(client, 'quit');
     assert.equal(await client.end(), 0);
     await assert.rejects(ctl(client, 'status'), /no answer on/);
