@@ -8,6 +8,7 @@ import { Cache } from './cache/cache.js';
 import { CacheControl } from './cache-control.js';
 import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
+import { quotaWarning } from './cache/smallest-quota.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
@@ -201,6 +202,9 @@ export class Client {
   }
 
   async #begin(cache: Cache): Promise<void> {
+    const { log, config } = this.#options;
+    const warning = quotaWarning(cache.facts, config.fqrn);
+    if (warning !== null) log.warn({ repository: config.fqrn }, warning);
     try {
       await this.#show();
     } catch (error) {
