@@ -55,10 +55,9 @@ async function serve(args: MountArguments): Promise<void> {
   const end = () => void unmountAndExit(client, log);
   for (const signal of ENDING) process.off(signal, abort).on(signal, end);
   if (giveUp.signal.aborted) end();
-  process.on(
-    'SIGHUP',
-    () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),
-  );
+  // Why there is no new revision is in the log by then.
+  const toldAlready = (error: unknown) => log.debug(asThinlayerError(error).message);
+  process.on('SIGHUP', () => void client.refresh().catch(toldAlready));
   if (args.control !== null) await answerOn(args.control, client, end);
 }
 

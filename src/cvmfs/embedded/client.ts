@@ -13,6 +13,7 @@ import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { FailureLog } from './failure-log.js';
 import { ExternalServers } from './external-files.js';
 import { externalFetchOptions, fetchOptions } from './fetch-options.js';
 import { withoutPassword } from './fetch/failover.js';
@@ -317,6 +318,7 @@ async function mountOn(
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
+  const failures = new FailureLog(log, SYSTEM_CLOCK);
   const mount: CvmfsMount = await mountRepository(
     {
       mountpoint: args.mountpoint,
@@ -334,7 +336,7 @@ async function mountOn(
       mountOptions: args.mountOptions,
     },
     (miss) => {
-      const work = () => provide(repository, pins, miss, log, () => mount.letGo());
+      const work = () => provide(repository, pins, miss, failures, () => mount.letGo());
       // A profile names objects of the repository: whoever has it need not know of other servers.
       const provided = starts && !miss.external ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));
