@@ -70,7 +70,10 @@ test(
       Number(new RegExp(`^thinlayer_cvmfs_${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
     assert.ok(value('opens_total') >= 1 && value('reads_total') >= 1 && value('misses_total') >= 1, metrics);
     assert.ok(value('fetched_bytes_total') > 5_000 && value('fetch_errors_total') >= 1, metrics);
-    assert.deepEqual([value('revision'), value('catalogs'), value('offline')], [7, 1, 0]);
+    assert.deepEqual(
+      [value('revision'), value('catalogs'), value('offline'), value('prefetch_hits_total')],
+      [7, 1, 0, 0],
+    );
     for (const line of metrics.trim().split('\n'))
       assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+\{.*\} \d+)$/);
 
