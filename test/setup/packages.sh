@@ -3,8 +3,8 @@
 CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
 
 BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev"
-UNIT_PACKAGES="sqlite3 openssl" # the maker of CVMFS repositories runs them
-DAEMON_PACKAGES="attr iproute2 e2fsprogs xfsprogs btrfs-progs"
+UNIT_PACKAGES="sqlite3 openssl procps" # the first two are run by the maker of CVMFS repositories
+DAEMON_PACKAGES="attr procps iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
 BENCH_PACKAGES="debootstrap"
 CONFORMANCE_PACKAGES="attr dpkg-dev golang-go golang-github-docker-docker-dev golang-github-containerd-containerd-dev
@@ -19,9 +19,17 @@ missing_packages() {
   printf '%s\n' "$@" | grep -vxF "${installed:-none}" || true
 }
 
+# Whether apt knows the package; a machine that was just made has no lists yet.
+in_debian() {
+  [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit)" ] || apt-get update -qq
+  apt-cache show "$1" >/dev/null 2>&1
+}
+
 # Graph-driver plugins left Docker with version 28: Debian 12 and 13 have a dockerd that still knows them. A dockerd
 # that is here already (docker-ce, say) stays, since docker.io would take its place.
 missing_docker() {
   PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || echo docker.io
-  if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; fi
+  if ! command -v docker >/dev/null && in_debian docker-cli; then echo docker-cli; fi
+  # Docker's client builds with BuildKit by itself up to 20.10, and by this plugin from 23 on.
+  if ! docker buildx version >/dev/null 2>&1 && in_debian docker-buildx; then echo docker-buildx; fi
 }

@@ -54,10 +54,12 @@ labTest('containers run', {}, async (lab, step) => {
   await step('exec sees and changes the files', () => checkExec(lab));
   await step('diff, sizes and system df', () => checkSizes(lab));
   await step('cp both ways, of a running and of a stopped container', () => checkCopy(lab));
-  await step('export gives the merged tree', () => checkExport(lab));
   await step('a commit keeps changes, deletions and replaced directories', () => checkCommit(lab));
   await step('rm and rmi leave no file, link or mount', () => checkNothingLeft(lab));
 });
+
+// With a dockerd of its own: from 23 to 27.2 it never lets go of an exported container, on any driver (moby's issue 48516).
+labTest('export gives the merged tree', {}, (lab) => checkExport(lab));
 
 async function checkInfo(lab: Lab): Promise<void> {
   const info = await lab.docker(
@@ -143,16 +145,6 @@ async function checkCopy(lab: Lab): Promise<void> {
   assert.equal(await lab.docker('exec', 'box', 'cat', '/data/again'), 'new');
 }
 
-async function checkExport(lab: Lab): Promise<void> {
-  await lab.docker('export', '-o', lab.path('export.tar'), 'box');
-  const names = (await check('tar', ['-tf', lab.path('export.tar')])).split('\n');
-  const data = names.filter((name) => /^(data|fresh)\//.test(name)).sort();
-  const expected = ['', 'again', 'copied/', 'copied/deep/', 'copied/deep/file', 'one', 'three'].map(
-    (n) => `data/${n}`,
-  );
-  assert.deepEqual(data, [...expected, 'fresh/', 'fresh/f']);
-}
-
 async function checkCommit(lab: Lab): Promise<void> {
   await lab.docker('commit', 'box', 'committed');
   assert.equal(await lab.docker('run', '--rm', 'committed', 'ls', '/data', '/fresh'), COMMITTED);
@@ -170,4 +162,13 @@ async function checkNothingLeft(lab: Lab): Promise<void> {
   await lab.docker('rmi', 'replaced', 'committed');
   await lab.docker('run', '--name', 'stopped', 'busybox', 'true');
   await pruneAll(lab);
+}
+
+async function checkExport(lab: Lab): Promise<void> {
+  await importBusybox(lab);
+  await lab.docker('run', '--name', 'box', 'busybox', 'sh', '-c', CHANGE);
+  await lab.docker('export', '-o', lab.path('export.tar'), 'box');
+  const names = (await check('tar', ['-tf', lab.path('export.tar')])).split('\n');
+  const data = names.filter((name) => /^(data|fresh)\//.test(name)).sort();
+  assert.deepEqual(data, ['data/', 'data/one', 'data/three', 'fresh/', 'fresh/f']);
 }
