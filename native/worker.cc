@@ -41,16 +41,19 @@ class Pool {
   explicit Pool(size_t limit) : limit_(limit) {}
 
   void Post(std::function<void()> task) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    tasks_.push_back(std::move(task));
-    if (idle_ < tasks_.size() && threads_ < limit_) {
-      ++threads_;
-      std::thread([this] { Loop(); }).detach();
-    }
-    ready_.notify_one();
+    Queue(std::move(task));
+    ready_.notify_one();  // without the lock, which the woken thread would wait for at once
   }
 
  private:
+  void Queue(std::function<void()> task) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    tasks_.push_back(std::move(task));
+    if (idle_ >= tasks_.size() || threads_ >= limit_) return;
+    ++threads_;
+    std::thread([this] { Loop(); }).detach();
+  }
+
   void Loop() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {

@@ -5,9 +5,13 @@ import type { LayerId, LayerInfo, LayerRecord, LowerLayer } from '../core/model.
 import { ancestorsOf, chainFaults } from './chains.js';
 import { layerPaths, linkPath } from './paths.js';
 
+/** What is asked for again and again is kept: the paths of a chain are put together once, not at each mount. */
 interface Entry {
   readonly record: LayerRecord;
   readonly committed: boolean;
+  /** In `l/`, as an absolute path. */
+  readonly link: string;
+  info: LayerInfo | undefined;
 }
 
 export class LayerIndex {
@@ -30,11 +34,16 @@ export class LayerIndex {
   }
 
   #info(entry: Entry): LayerInfo {
+    return (entry.info ??= this.#describe(entry));
+  }
+
+  #describe({ record, committed }: Entry): LayerInfo {
     const home = this.#home;
-    const ancestors = () => this.ancestors(entry.record);
+    const ancestors = () => this.ancestors(record);
     return {
-      ...entry,
-      paths: layerPaths(home, entry.record.id),
+      record,
+      committed,
+      paths: layerPaths(home, record.id),
       get depth() {
         return ancestors().reduce((depth, { thin }) => depth + (thin?.length ?? 1), 0);
       },
@@ -47,9 +56,13 @@ export class LayerIndex {
   /** As absolute paths. Throws what `need` throws. */
   links(id: LayerId): { own: string; lowers: LowerLayer[] } {
     const record = this.need(id, 'links');
-    const path = ({ link }: LayerRecord) => linkPath(this.#home, link);
-    const lowers = this.ancestors(record).flatMap((ancestor) => lowersOf(ancestor, path(ancestor)));
-    return { own: path(record), lowers };
+    const lowers: LowerLayer[] = [];
+    for (const ancestor of this.ancestors(record)) lowers.push(...lowersOf(ancestor, this.#link(ancestor)));
+    return { own: this.#link(record), lowers };
+  }
+
+  #link({ id, link }: LayerRecord): string {
+    return this.#entries.get(id)?.link ?? linkPath(this.#home, link);
   }
 
   *list(): Iterable<LayerInfo> {
@@ -102,14 +115,15 @@ export class LayerIndex {
 
   /** Adds or replaces an entry. Children are counted apart: see `holdParent`. */
   set(record: LayerRecord, committed: boolean): LayerInfo {
-    const entry = { record, committed };
+    const link = linkPath(this.#home, record.link);
+    const entry: Entry = { record, committed, link, info: undefined };
     this.#entries.set(record.id, entry);
     return this.#info(entry);
   }
 
   setCommitted(id: LayerId, committed: boolean): void {
     const entry = this.#entries.get(id);
-    if (entry) this.#entries.set(id, { record: entry.record, committed });
+    if (entry) this.#entries.set(id, { ...entry, committed, info: undefined });
   }
 
   setFault(id: LayerId, reason: string): void {
