@@ -8,11 +8,13 @@ import type { Change, CreateOptions, LayerId, LayerInfo, LayerKind } from '../sr
 import type { OverlayMount } from '../src/core/mount-plan.js';
 import { descriptorRepository } from '../src/core/options.js';
 import type { Engine } from '../src/core/ports.js';
+import type { RepositoryReport } from '../src/core/repository.js';
 import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
 import { publicPathOf } from '../src/core/thin-descriptor.js';
 import { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { mountOf } from './layer.logic.js';
+import { reportOn } from './repository-report.js';
 import { restingState } from './registry.js';
 import { holderOf } from './layer.logic.js';
 import { Session } from './session.js';
@@ -141,6 +143,11 @@ export class Supervisor implements LayerService {
     for (const [id, cause] of engine.store.broken()) {
       yield { id, state: 'failed', uses: live.get(id)?.uses ?? 0, parent: null, cause };
     }
+  }
+
+  async repositories(): Promise<RepositoryReport[]> {
+    const { engine, repositories } = this.#opened();
+    return await Promise.all([...repositories.states()].map((state) => reportOn(engine.repositories, state)));
   }
 
   status(): [string, string][] {

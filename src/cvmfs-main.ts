@@ -2,11 +2,12 @@
 /** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
 
 import { createWriteStream } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 
-import { asThinlayerError, ThinlayerError } from './core/errors.js';
+import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
 import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
@@ -16,6 +17,8 @@ import { loadConfig } from './cvmfs/embedded/config/load.js';
 import { MOUNT_USAGE, parseMountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js';
 import { createClientControl } from './cvmfs/embedded/control.js';
+import { checkDescriptor } from './host/descriptor.js';
+import { checkDirectory } from './host/directory.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
@@ -29,7 +32,8 @@ async function serve(args: MountArguments): Promise<void> {
     pino.destination({ dest: 2, sync: true }),
   );
   const config = configure(args);
-  await checkMountpoint(args.mountpoint);
+  await checkMountpoint(args.mountpoint, args.nonEmpty);
+  if (args.control !== null) await checkDirectory('--control', dirname(args.control));
   for (const { message } of config.notes) log.debug(message);
   // Before it is mounted nothing has to be undone but the attempt.
   const giveUp = new AbortController();
@@ -51,11 +55,21 @@ async function serve(args: MountArguments): Promise<void> {
   const end = () => void unmountAndExit(client, log);
   for (const signal of ENDING) process.off(signal, abort).on(signal, end);
   if (giveUp.signal.aborted) end();
-  process.on(
-    'SIGHUP',
-    () => void client.refresh().catch((error: unknown) => log.warn(asThinlayerError(error).message)),
-  );
-  if (args.control !== null) await listenOn(createClientControl({ client, quit: end }), args.control);
+  // Why there is no new revision is in the log by then.
+  const toldAlready = (error: unknown) => log.debug(asThinlayerError(error).message);
+  process.on('SIGHUP', () => void client.refresh().catch(toldAlready));
+  if (args.control !== null) await answerOn(args.control, client, end);
+}
+
+/** The socket goes when the process ends, whoever ends it, unless it is killed. */
+async function answerOn(socket: string, client: Client, quit: () => void): Promise<void> {
+  const server = createClientControl({ client, quit });
+  try {
+    await listenOn(server, socket);
+  } catch (error) {
+    throw await undone(error, () => client.unmount());
+  }
+  process.on('exit', () => void server.close());
 }
 
 async function unmountAndExit(client: Client, log: Logger): Promise<void> {
@@ -119,7 +133,9 @@ try {
   if (command.kind === 'help') console.log(MOUNT_USAGE);
   else if (command.kind === 'version') console.log(VERSION);
   else {
-    reportTo = command.arguments.reportTo;
+    const { reportTo: fd } = command.arguments;
+    if (fd !== null) checkDescriptor('--report-fd', fd);
+    reportTo = fd;
     if (command.arguments.parseOnly) printSettings(configure(command.arguments));
     else {
       await serve(command.arguments);

@@ -18,6 +18,7 @@ import { loadInit, saveInit } from './frontends/graphdriver/remembered-init.js';
 import { createGraphDriverServer } from './frontends/graphdriver/server.js';
 import type { ServerOptions } from './frontends/graphdriver/server.js';
 import type { InitRequest } from './frontends/graphdriver/wire.js';
+import { checkDirectory } from './host/directory.js';
 import { listenOn } from './host/unix-socket.js';
 
 async function serve(args: DaemonArguments): Promise<void> {
@@ -32,18 +33,19 @@ async function serve(args: DaemonArguments): Promise<void> {
     repositoryLost: (repository, { message }) => log.error({ repository }, message),
     version: VERSION,
   });
-  const init = (request: InitRequest) => openHome(supervisor, args, request);
+  const open = (request: InitRequest) => openHome(supervisor, args, request);
+  await checkPlaces(args.storageOptions);
 
   const driver = createGraphDriverServer({
     service: supervisor,
-    init: remembering(init, args),
+    init: remembering(open, args),
     log: callLog(log),
   });
   const control = createControlServer(supervisor);
   const remembered = await recall(args, log);
   await listenOn(driver, args.socket);
   // In the same turn: a call that came already waits for the home, and is not refused.
-  const opened = remembered && reopen(init, remembered, log);
+  const opened = remembered && reopen(open, remembered, log);
   await listenOn(control, args.control);
   log.info(
     { socket: args.socket, control: args.control, version: VERSION },
@@ -85,13 +87,16 @@ async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest |
 
 /** Never rejects: a failure is told to whoever calls next. */
 async function reopen(
-  init: (request: InitRequest) => Promise<void>,
+  open: (request: InitRequest) => Promise<void>,
   remembered: InitRequest,
   log: Logger,
 ): Promise<void> {
   log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
   try {
-    await init(remembered);
+    await open(remembered);
+    await checkPlaces(remembered.options).catch((error: unknown) =>
+      log.warn(asThinlayerError(error).message),
+    );
   } catch (error) {
     log.error({ err: error }, `the remembered home is not open: ${asThinlayerError(error).message}`);
   }
@@ -105,12 +110,19 @@ function openHome(supervisor: Supervisor, args: DaemonArguments, request: InitRe
   });
 }
 
+/** A remembered Init goes on with a warning in its place: containers may run, and ordinary ones need none of it. */
+async function checkPlaces(storageOptions: readonly string[]): Promise<void> {
+  const { cvmfsConfigDirectory } = parseOptions(storageOptions);
+  if (cvmfsConfigDirectory !== null) await checkDirectory('cvmfs.config_dir', cvmfsConfigDirectory);
+}
+
 function remembering(
-  init: (request: InitRequest) => Promise<void>,
+  open: (request: InitRequest) => Promise<void>,
   args: DaemonArguments,
 ): ServerOptions['init'] {
   return async (request) => {
-    await init(request);
+    await checkPlaces(request.options);
+    await open(request);
     await saveInit(args.state, request);
   };
 }

@@ -13,6 +13,7 @@ import type { HomeConfig } from './core/service.js';
 import { chosenSource } from './cvmfs/chosen-source.js';
 import { findProgram } from './cvmfs/cvmfs2-command.js';
 import { cvmfs2Source } from './cvmfs/cvmfs2-source.js';
+import { DEFAULT_DIRECTORY } from './cvmfs/embedded/config/load.js';
 import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 
@@ -44,7 +45,7 @@ function makeSource(
 ): RepositorySource {
   const places = {
     directory: join(home, 'cvmfs'),
-    configDirectory: options.cvmfsConfigDirectory,
+    configDirectory: options.cvmfsConfigDirectory ?? DEFAULT_DIRECTORY,
     logDirectory: join(home, 'cvmfs'),
     idMaps,
     unmount: (mountpoint: string) => mounter.unmount(mountpoint),

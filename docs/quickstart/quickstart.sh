@@ -25,12 +25,21 @@ init=$(tr -d ' ' < "/proc/${unshare// /}/task/${unshare// /}/children")
 finish() { exec 3>&-; eval "exec ${JAIL[1]}>&-"; wait "$keeper" 2>/dev/null || true; }
 trap finish EXIT
 
-show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
+# As it can be pasted into a shell: with quotes, where they are needed.
+pasted() {
+  local word words=()
+  for word; do
+    [[ $word =~ ^[[:alnum:]_./:=,@%+-]+$ ]] || word=${word@Q}
+    words+=("$word")
+  done
+  printf '%s' "${words[*]}"
+}
+show() { printf '\n\033[1m$ %s\033[0m\n' "$(pasted "$@")"; "$@"; }
 title() { printf '\n== %s\n' "$*"; }
 start() { # NAME COMMAND…: in the jail, with its log in a file
   local name=$1
   shift
-  printf '\n\033[1m$ %s &\033[0m\n' "$*"
+  printf '\n\033[1m$ %s &\033[0m\n' "$(pasted "$@")"
   nsenter -t "$init" -m -p -n -- "$@" > "$work/$name.log" 2>&1 3>&- &
 }
 await() { # NAME COMMAND…: until the command succeeds
@@ -93,7 +102,7 @@ $docker import "$tar" $fat > "$work/import.log"
 $docker push -q $fat > "$work/push.log"
 pulled=$(find "$work/registry" -name data -printf '%s\n' | awk '{ bytes += $1 } END { printf "%d", bytes }')
 $docker rmi $fat > "$work/rmi.log"
-timed bash -c "$docker pull -q $fat && $docker run --rm $fat ${hello[*]@Q}"
+timed bash -c "$docker pull -q $fat && $docker run --rm $fat $(pasted "${hello[@]}")"
 
 title "What it took until Python had said hello"
 row() { printf '%-42s %8s ms   %10s over the network\n' "$1" "$2" "$(megabytes "$3")"; }

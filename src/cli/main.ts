@@ -5,14 +5,17 @@ import { parseArgs } from 'node:util';
 
 import { asThinlayerError, ThinlayerError } from '../core/errors.js';
 import { DEFAULT_CONTROL_SOCKET } from '../core/places.js';
+import type { RepositoryReport } from '../core/repository.js';
 import { VERSION } from '../core/version.js';
 import { ask } from './client.js';
+import { repositoryLine } from './repository-line.js';
 
 const USAGE = `thinlayer: looks into a running thinlayerd
 
   thinlayer status           what the daemon serves
   thinlayer layers           all layers: state, uses, id, why one failed
   thinlayer layer ID         one layer, whole
+  thinlayer repositories     CVMFS repositories: state, holders, revision, what was fetched ahead
   thinlayer repair ID        look at a failed layer again, after it was mended
 
   --control PATH             the daemon's control socket (default ${DEFAULT_CONTROL_SOCKET})
@@ -32,6 +35,7 @@ type Command = (socket: string, argument: string | undefined) => Promise<unknown
 const COMMANDS: Readonly<Record<string, Command>> = {
   status: (socket) => ask(socket, 'GET', '/status'),
   layers: (socket) => ask(socket, 'GET', '/layers'),
+  repositories: (socket) => ask(socket, 'GET', '/repositories'),
   layer: (socket, id) => ask(socket, 'GET', `/layer/${encodeURIComponent(needed(id))}`),
   repair: (socket, id) => ask(socket, 'POST', `/repair/${encodeURIComponent(needed(id))}`),
 };
@@ -55,6 +59,7 @@ function shown(command: string, answer: unknown): string {
       .map((l) => `${l.state.padEnd(10)} ${String(l.uses).padStart(4)}  ${l.id}  ${l.cause ?? ''}`)
       .join('\n');
   }
+  if (command === 'repositories') return (answer as RepositoryReport[]).map(repositoryLine).join('\n');
   if (command === 'status') {
     return Object.entries(answer as Record<string, string>)
       .map(([key, value]) => `${key}: ${value}`)

@@ -2,7 +2,7 @@
 
 import { ThinlayerError } from './errors.js';
 import { parseSize } from './size.js';
-import { isRepositoryName } from './repository-name.js';
+import { isFullRepositoryName } from './repository-name.js';
 
 /** How much of an acknowledged change survives a power cut (ARCHITECTURE.md, "On disk"). */
 export type SyncMode = 'records' | 'data' | 'off';
@@ -28,8 +28,8 @@ export interface DriverOptions {
   readonly cvmfsMount: CvmfsMount;
   /** Who mounts these, in place of that. */
   readonly cvmfsMounts: ReadonlyMap<string, CvmfsMount>;
-  /** In place of /etc/cvmfs. */
-  readonly cvmfsConfigDirectory: string;
+  /** In place of /etc/cvmfs, and then it has to be there; null: /etc/cvmfs, which ordinary images do without. */
+  readonly cvmfsConfigDirectory: string | null;
   /** Where the layers of a descriptor are that names no repository; null: see `descriptorRepository`. */
   readonly cvmfsRepository: string | null;
   /** Where layers of ordinary images are published too; null for nowhere. Docker has to unpack them all the same. */
@@ -46,7 +46,7 @@ export const DEFAULT_OPTIONS: DriverOptions = {
   sync: 'records',
   cvmfsMount: 'embedded',
   cvmfsMounts: new Map(),
-  cvmfsConfigDirectory: '/etc/cvmfs',
+  cvmfsConfigDirectory: null,
   cvmfsRepository: null,
   cvmfsLayers: null,
   cvmfsPrefetch: true,
@@ -177,8 +177,10 @@ function parseDirectory(value: string, key: string): string {
 }
 
 function parseRepository(value: string, key: string): string {
-  if (isRepositoryName(value)) return value;
-  throw invalid(`${key}: ${JSON.stringify(value)} is not the name of a CVMFS repository`);
+  if (isFullRepositoryName(value)) return value;
+  throw invalid(
+    `${key}: ${JSON.stringify(value)} is not the full name of a CVMFS repository; write its domain too, as in unpacked.cern.ch`,
+  );
 }
 
 function invalid(message: string): ThinlayerError {

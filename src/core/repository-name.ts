@@ -10,6 +10,11 @@ export function isRepositoryName(name: string): boolean {
   return name.length <= MAX_LENGTH && name.split('.').every((label) => LABEL.test(label));
 }
 
+/** With its domain, as descriptors and servers name it. */
+export function isFullRepositoryName(name: string): boolean {
+  return isRepositoryName(name) && name.includes('.');
+}
+
 /** The name as it is. Throws `invalid_argument` for what is no name of a repository. */
 export function repositoryName(name: string): string {
   if (isRepositoryName(name)) return name;

@@ -13,6 +13,42 @@ export interface RepositoryMount {
   readonly whiteouts: readonly string[];
 }
 
+/** What was fetched ahead since the client began. */
+export interface PrefetchCounts {
+  /** Profiles written: what images read at their starts. */
+  readonly recorded: number;
+  readonly objects: number;
+  readonly bytes: number;
+  /** Of these objects, opened later. */
+  readonly hits: number;
+  /** Bytes of those that nobody opened, so far. */
+  readonly wastedBytes: number;
+}
+
+/** What the client of a mounted repository tells of it. */
+export interface RepositoryFacts {
+  readonly revision: number;
+  /** Which is asked next; null: none. */
+  readonly host: string | null;
+  /** Why no server was heard lately; null while one is. */
+  readonly offline: string | null;
+  readonly cacheBytes: number;
+  /** Null: it is off. */
+  readonly prefetch: PrefetchCounts | null;
+}
+
+/** One line of what an administrator sees of a repository. */
+export interface RepositoryReport {
+  readonly repository: string;
+  /** The machine's. */
+  readonly state: string;
+  readonly holders: number;
+  /** Why it cannot be mounted, or why its client does not tell. */
+  readonly cause: string | null;
+  /** Null: it is not mounted, or whoever mounts it tells nothing. */
+  readonly facts: RepositoryFacts | null;
+}
+
 /**
  * A CVMFS client: the only thing that a back end is. One call at a time for each repository; none blocks the event loop, nor
  * ever looks at a path below a mount on a thread that others need. Rejects with a ThinlayerError that names the repository
@@ -31,6 +67,8 @@ export interface RepositorySource {
   release(repository: string): Promise<void>;
   /** Calls `lost` when a mount that was acquired stops answering, with the reason. Returns how to end that. */
   watch(lost: (repository: string, reason: ThinlayerError) => void): () => void;
+  /** Of one that is mounted. Null, or absent: its client tells nothing. */
+  describe?(repository: string): Promise<RepositoryFacts | null>;
   /** Absent: what images read at their starts is of no use to it. */
   readonly starts?: Starts;
 }

@@ -8,6 +8,7 @@
 
 import type { Change, CreateOptions, IdMaps, LayerId, LayerInfo, LayerKind } from './model.js';
 import type { DriverOptions } from './options.js';
+import type { RepositoryReport } from './repository.js';
 import type { OverlayMount } from './mount-plan.js';
 
 /** What Docker's Init says; remembered on disk, because dockerd does not repeat it when only we restart. */
@@ -69,6 +70,9 @@ export interface LayerService {
   list(): Iterable<LayerInfo>;
   /** All layers with their states, failed ones too. */
   report(): Iterable<LayerReport>;
+
+  /** All CVMFS repositories that were asked for since the home was opened. */
+  repositories(): Promise<RepositoryReport[]>;
 
   /** Unmounts first if need be. Unknown: success. With children: `failed_precondition`. */
   remove(id: LayerId): Promise<void>;

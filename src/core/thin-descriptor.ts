@@ -18,7 +18,10 @@ const MAX_PATH = 4095;
 const MAX_COMPONENT = 255;
 
 export interface ThinDescriptor {
-  /** Lowest first, as in the file. */
+  /**
+   * Lowest first, as in the file. None: the old plugin's build of a thin image that holds no files ("FROM scratch") writes an empty
+   * list, and such an image is as good as any: below a container there is nothing then.
+   */
   readonly layers: readonly ThinLayer[];
   readonly origin: string | null;
 }

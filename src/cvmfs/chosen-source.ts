@@ -22,6 +22,7 @@ export function chosenSource(
         end: (repository, holder) => sourceOf(repository).starts?.end(repository, holder),
       },
     }),
+    describe: async (repository) => (await sourceOf(repository).describe?.(repository)) ?? null,
     watch(lost) {
       const ends = sources.map((source) => source.watch(lost));
       return () => ends.forEach((end) => end());

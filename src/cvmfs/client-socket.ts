@@ -11,6 +11,7 @@ import { mountName } from './mount-name.js';
 
 /** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
 const TIMEOUT_MS = 120_000;
+const NO_ANSWER = 'ask';
 
 /** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
 export async function askClient(
@@ -56,9 +57,14 @@ export function watchClient(socketPath: string): {
   return { closed, end: () => void sent.destroy() };
 }
 
+/** Nobody was there; a client that answers may say `unavailable` too, of its servers. */
+export function isUnanswered(error: unknown): error is ThinlayerError {
+  return error instanceof ThinlayerError && error.code === 'unavailable' && error.op === NO_ANSWER;
+}
+
 function noAnswer(socketPath: string, cause: Error): ThinlayerError {
   return new ThinlayerError('unavailable', `no answer on ${socketPath}: ${cause.message}`, {
-    op: 'ask',
+    op: NO_ANSWER,
     cause,
   });
 }

@@ -5,11 +5,12 @@ import { resolve } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
 import { CVMFS_RUN_DIRECTORY } from '../core/places.js';
-import { askClient, socketOf } from './client-socket.js';
+import { askClient, isUnanswered, socketOf } from './client-socket.js';
 
 const USAGE = `thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND: asks a client that runs
 
-  SOCKET is what was given to it by --control; MOUNTPOINT is one of thinlayerd's, HOME/cvmfs/REPOSITORY.
+  SOCKET is what was given to it by --control; MOUNTPOINT is one of thinlayerd's, HOME/cvmfs/REPOSITORY: of a client that was
+  started alone the SOCKET is needed.
 
   status               what it serves, from where
   revision             the revision that is shown
@@ -67,14 +68,26 @@ export async function runCtl(args: readonly string[]): Promise<string> {
   }
   const query =
     command.argument === undefined ? '' : `?${command.argument}=${encodeURIComponent(argument ?? '')}`;
-  return shown(name, await askClient(socketAt(target), command.method, `/${name}${query}`));
+  return shown(name, await asked(resolve(target), command.method, `/${name}${query}`));
 }
 
-function socketAt(target: string): string {
-  const path = resolve(target);
-  // The mountpoint itself is not looked at: whoever serves it may not answer.
-  const ofMountpoint = socketOf(path, CVMFS_RUN_DIRECTORY);
-  return existsSync(ofMountpoint) ? ofMountpoint : path;
+/** The mountpoint itself is not looked at: whoever serves it may not answer. */
+async function asked(target: string, method: string, path: string): Promise<unknown> {
+  const ofMountpoint = socketOf(target, CVMFS_RUN_DIRECTORY);
+  if (existsSync(ofMountpoint)) return await askClient(ofMountpoint, method, path);
+  try {
+    return await askClient(target, method, path);
+  } catch (error) {
+    throw isUnanswered(error) ? noSocket(error) : error;
+  }
+}
+
+function noSocket(cause: ThinlayerError): ThinlayerError {
+  return new ThinlayerError(
+    'unavailable',
+    `${cause.message}; a mountpoint will do only for a client that thinlayerd started: of one that was started alone, give the SOCKET that it was given by --control`,
+    { op: 'ask', cause },
+  );
 }
 
 function shown(name: string, answer: unknown): string {

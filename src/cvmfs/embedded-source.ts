@@ -13,9 +13,10 @@ import type { Readable } from 'node:stream';
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
 import type { IdMaps } from '../core/model.js';
-import type { RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
+import type { RepositoryFacts, RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
 import { ClientStarts } from './client-starts.js';
 import { askClient, socketOf, watchClient } from './client-socket.js';
+import type { ClientStatus } from './embedded/client.js';
 import { logPath, openLog } from './process-log.js';
 import { Watches } from './watches.js';
 import type { Lost } from './watches.js';
@@ -82,6 +83,12 @@ class EmbeddedSource implements RepositorySource {
 
   async refresh(repository: string): Promise<RepositoryMount> {
     return mountOf(await askClient(this.#socket(repository), 'POST', '/refresh'));
+  }
+
+  async describe(repository: string): Promise<RepositoryFacts> {
+    const status = await askClient(this.#socket(repository), 'GET', '/status');
+    const { revision, host, offline, cache, prefetch } = status as ClientStatus;
+    return { revision, host, offline, cacheBytes: cache.bytes, prefetch };
   }
 
   async release(repository: string): Promise<void> {

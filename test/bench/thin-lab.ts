@@ -13,6 +13,8 @@ import { CACHE, PROJECT_ROOT } from '../system/project.js';
 
 const FAR = '10.0.0.2';
 const REGISTRY = `${FAR}:5000`;
+/** In the jail. */
+const CONFIG = '/run/cvmfs-config';
 const RATE = '100mbit';
 export const FAT = `${REGISTRY}/fat`;
 export const THIN = 'thin';
@@ -34,7 +36,8 @@ export class ThinLab implements AsyncDisposable {
     await check('bash', [join(PROJECT_ROOT, 'test/setup/debian-image.sh')]);
     let thin: ThinLab | undefined;
     const lab = await Lab.start({
-      storageOpts: ['cvmfs.config_dir=/run/cvmfs-config'],
+      directories: [CONFIG],
+      storageOpts: [`cvmfs.config_dir=${CONFIG}`],
       flags: ['--insecure-registry', REGISTRY],
     });
     try {
@@ -96,7 +99,7 @@ export class ThinLab implements AsyncDisposable {
     const [site, config, image] = [this.path('site'), this.path('config'), this.path('image')];
     await publishImage({ tar, site, config, image, url: `http://${FAR}:${PORTS[0]}` });
     // The option was given before there was anything to name.
-    await this.lab.jail.run(['ln', '-s', config, '/run/cvmfs-config']);
+    await this.lab.jail.run(['mount', '--bind', config, CONFIG]);
   }
 
   private async serve(): Promise<void> {

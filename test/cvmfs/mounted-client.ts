@@ -38,6 +38,8 @@ export interface MountedOptions {
   readonly directory?: string;
   /** Its text, in place of the fixture's. */
   readonly key?: string;
+  /** More of its command line. */
+  readonly arguments?: readonly string[];
 }
 
 export class MountedClient {
@@ -49,8 +51,10 @@ export class MountedClient {
   /** What it wrote of itself so far. */
   log = '';
   process!: ChildProcess;
+  readonly #arguments: readonly string[];
 
-  private constructor(fqrn: string, directory: string) {
+  private constructor(fqrn: string, directory: string, more: readonly string[]) {
+    this.#arguments = more;
     this.directory = directory;
     this.fqrn = fqrn;
     this.mountpoint = join(directory, 'mnt');
@@ -60,7 +64,11 @@ export class MountedClient {
 
   static async start(t: TestContext, options: MountedOptions): Promise<MountedClient> {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'thinlayer-client-'));
-    const client = new MountedClient(`${options.name ?? 'thin'}.example.org`, directory);
+    const client = new MountedClient(
+      `${options.name ?? 'thin'}.example.org`,
+      directory,
+      options.arguments ?? [],
+    );
     t.after(() => client.#remove());
     client.#configure(options);
     await client.launch();
@@ -69,8 +77,9 @@ export class MountedClient {
 
   /** Rejects with what it says if it cannot mount. */
   async launch(): Promise<void> {
-    const args = [this.fqrn, this.mountpoint, '--config-dir', join(this.directory, 'etc')];
-    this.process = spawn(process.execPath, [PROGRAM, ...args, '--control', this.socket, '--report-fd', '3'], {
+    const places = [this.fqrn, this.mountpoint, '--config-dir', join(this.directory, 'etc')];
+    const answers = ['--control', this.socket, '--report-fd', '3'];
+    this.process = spawn(process.execPath, [PROGRAM, ...places, ...answers, ...this.#arguments], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       cwd: '/',
     });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { parseMountinfo } from '../../src/host/mountinfo.js';
@@ -30,6 +30,12 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
     'overlay2.colour=red',
     /unknown storage option "overlay2\.colour"; known are overlay2\.override_kernel_check, overlay2\.size, overlay2\.mountopt, thinlayer\.max_lowers, thinlayer\.sync, cvmfs\.mount, cvmfs\.config_dir, cvmfs\.repository, cvmfs\.layers, cvmfs\.prefetch, cvmfs\.mount\.REPOSITORY, cvmfsMountMethod/,
   ],
+  ['cvmfs.config_dir=/nonexistent', /cvmfs\.config_dir: there is no directory \/nonexistent; make it, or/],
+  ['cvmfs.config_dir=/etc/passwd', /cvmfs\.config_dir: there is no directory \/etc\/passwd; make it, or/],
+  [
+    'cvmfs.mount.BAD=external',
+    /cvmfs\.mount\.BAD: "BAD" is not the full name of a CVMFS repository; write its domain/,
+  ],
   ['nodev', /storage option "nodev" is not of the form key=value/],
 ];
 
@@ -46,6 +52,20 @@ daemonTest(
       assert.equal(ended.code, 1, option);
       assert.match(ended.stderr, text, option);
     }
+  },
+);
+
+daemonTest(
+  'a configuration directory that went away is told by the next start, which goes on without',
+  async (daemon) => {
+    const directory = daemon.path('cvmfs-config');
+    await mkdir(directory);
+    await daemon.client.init(daemon.home, [`cvmfs.config_dir=${directory}`]);
+    await makeImage(daemon, 'base');
+    await rm(directory, { recursive: true });
+    await daemon.restart();
+    assert.equal(await daemon.client.exists('base'), true);
+    assert.match(await daemon.logTail(), /cvmfs\.config_dir: there is no directory/);
   },
 );
 

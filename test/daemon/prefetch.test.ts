@@ -5,6 +5,8 @@ import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { ask } from '../../src/cli/client.js';
+import type { RepositoryReport } from '../../src/core/repository.js';
 import { askClient } from '../../src/cvmfs/client-socket.js';
 import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { check, waitFor } from '../system/process.js';
@@ -113,6 +115,10 @@ void test(
         return (prefetch?.['objects'] === OBJECTS && prefetch['hits'] === OBJECTS) || undefined;
       });
       assert.equal((await clientStatus(lab)).prefetch?.['wastedBytes'], 0);
+      const [told, ...more] = (await ask(lab.daemon.control, 'GET', '/repositories')) as RepositoryReport[];
+      assert.deepEqual([told?.repository, told?.state, more], [FQRN, 'mounted', []]);
+      const { recorded, objects: fetched, hits } = told?.facts?.prefetch ?? assert.fail();
+      assert.deepEqual([recorded, fetched, hits], [2, OBJECTS, OBJECTS]);
     }),
 );
 

@@ -141,3 +141,21 @@ thinTest('what cannot be is told with the way out, and nothing is left', async (
   await assert.rejects(client.get('b'), /nowhere\.example\.org is not configured.*looked for/);
   assert.deepEqual(await daemon.mounts(), []);
 });
+
+thinTest(
+  'a thin image of no layers is an image without files, and touches no repository',
+  async ({ daemon }) => {
+    const { client } = daemon;
+    await client.create('scratch');
+    const contents = JSON.stringify({ version: '0.1', layers: [] });
+    await client.applyDiff('scratch', '', await archiveOf([{ name: 'thin.json', contents }]));
+    await client.createReadWrite('container', 'scratch');
+    const files = daemon.inside(await client.get('container'));
+    assert.deepEqual(await readdir(files), []);
+    await writeFile(join(files, 'written'), 'by the container');
+    assert.deepEqual(await client.changes('container', 'scratch'), [{ Path: '/written', Kind: 1 }]);
+    assert.deepEqual(await mountedRepositories(daemon), []);
+    await client.put('container');
+    for (const id of ['container', 'scratch']) await client.remove(id);
+  },
+);

@@ -65,6 +65,7 @@ test(
     made.maker.publish(treeOf(4, 1000));
     made.maker.writeManifest({ B: undefined });
     const client = await made.mount(t, { settings: { CVMFS_QUOTA_LIMIT: '1' } });
+    assert.match(client.log, /CVMFS_QUOTA_LIMIT=1 is less than the 33 \(MB\) that \S+ needs/, 'told at once');
     assert.equal(await client.sh('cat d0/f0 d1/f1 d2/f2 d3/f3 | wc -c'), '4000\n');
   },
 );
@@ -77,6 +78,7 @@ test('raw bytes never stand in for the object that they are the compressed form 
     new SourceTree().file('/victim', content).file('/hostile', stored, { compressed: false }),
   );
   const client = await made.mount(t);
+  assert.doesNotMatch(client.log, /CVMFS_QUOTA_LIMIT/);
   assert.equal(await client.sh('cat hostile | wc -c; cat victim'), `${stored.length}\n${content.toString()}`);
   assert.equal((await client.status()).cache.objects, 4);
 });

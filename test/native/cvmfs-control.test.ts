@@ -11,10 +11,11 @@ import { serverOf } from '../unit/cvmfs/client.js';
 import { cannotMount, run } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
+const PROGRAM = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
 const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
 
 function ctl(client: MountedClient, ...words: string[]): Promise<string> {
-  return run(process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js'), 'ctl', client.socket, ...words);
+  return run(process.execPath, PROGRAM, 'ctl', client.socket, ...words);
 }
 
 test('the cache is listed, limited, evicted, pinned and checked', { skip }, async (t) => {
@@ -69,7 +70,10 @@ test(
       Number(new RegExp(`^thinlayer_cvmfs_${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
     assert.ok(value('opens_total') >= 1 && value('reads_total') >= 1 && value('misses_total') >= 1, metrics);
     assert.ok(value('fetched_bytes_total') > 5_000 && value('fetch_errors_total') >= 1, metrics);
-    assert.deepEqual([value('revision'), value('catalogs'), value('offline')], [7, 1, 0]);
+    assert.deepEqual(
+      [value('revision'), value('catalogs'), value('offline'), value('prefetch_hits_total')],
+      [7, 1, 0, 0],
+    );
     for (const line of metrics.trim().split('\n'))
       assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+\{.*\} \d+)$/);
 
@@ -83,6 +87,8 @@ test(
       /there is no command nonsense; see thinlayer-cvmfs ctl --help/,
     );
     await assert.rejects(ctl(client, 'cache', 'limit', 'much'), /"much" is not a number of megabytes/);
+    const byMountpoint = run(process.execPath, PROGRAM, 'ctl', client.mountpoint, 'status');
+    await assert.rejects(byMountpoint, /started alone, give the SOCKET that it was given by --control/);
     await ctl(client, 'quit');
     assert.equal(await client.end(), 0);
     await assert.rejects(ctl(client, 'status'), /no answer on/);

@@ -112,6 +112,12 @@ test(
       message: /ECONNREFUSED/,
     });
     assert.match((await client.status()).offline ?? '', /ECONNREFUSED/);
+    client.process.kill('SIGHUP');
+    const lines = (text: string) => client.log.split('\n').filter((line) => line.includes(text)).length;
+    await client.until(async () => (await client.status()) && lines('goes on with what it has') === 2);
+    await client.status();
+    assert.equal(lines('manifest of thin.example.org'), 2, 'one for each time it was looked for');
+    assert.equal(lines('/text/lorem.txt cannot be read'), 1, 'the kernel asked for it twice');
     assert.equal(
       await client.sh('dd if=text/nonl iflag=nocache count=0 status=none; cat text/nonl | wc -c'),
       '17\n',

@@ -162,9 +162,9 @@ test('bad arguments, and a mountpoint that is none, are refused', { skip }, asyn
 
 test('nothing is mounted over a repository that is mounted already', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, ['alt/repo']);
-  await assert.rejects(checkMountpoint(fixture.mountpoint), {
+  await assert.rejects(checkMountpoint(fixture.mountpoint, true), {
     code: 'failed_precondition',
     message: /is mounted on .* already; .*umount -l/,
   });
-  await checkMountpoint(fixture.base);
+  await checkMountpoint(fixture.base, true);
 });

@@ -32,6 +32,8 @@ export interface LabOptions {
   readonly liveRestore?: boolean;
   /** More of dockerd's command line. */
   readonly flags?: readonly string[];
+  /** Made in the jail before anything starts: an option may name them. */
+  readonly directories?: readonly string[];
 }
 
 export class Lab implements AsyncDisposable {
@@ -51,6 +53,7 @@ export class Lab implements AsyncDisposable {
     const lab = new Lab(await Jail.make(), options);
     try {
       await mkdir(lab.path('docker-config'));
+      for (const directory of options.directories ?? []) await lab.jail.run(['mkdir', directory]);
       await lab.startPlugin();
       await lab.startDockerd();
       return lab;

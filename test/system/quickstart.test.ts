@@ -32,6 +32,7 @@ test('broken off by kill -9 in the middle, it leaves nothing', async () => {
 test('it runs a thin image, says what was fetched and how long it took, and removes everything', async () => {
   const output = await check('bash', SCRIPT, { cwd: PROJECT_ROOT });
   assert.equal(output.match(/^Hello from Python in a container\.$/gm)?.length, 3);
+  assert.match(output, /docker run --rm thin python3 -c 'print\("Hello from Python in a container\."\)'/);
   const row = (name: string) => new RegExp(`^${name}.* ms +([0-9.]+) MB over the network$`, 'm').exec(output);
   const [cold, warm, pull] = ['thin image, .*cold', 'thin image, .*warm', 'ordinary image'].map((name) =>
     Number(row(name)?.[1]),

@@ -8,10 +8,12 @@ import { Cache } from './cache/cache.js';
 import { CacheControl } from './cache-control.js';
 import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
+import { quotaWarning } from './cache/smallest-quota.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { FailureLog } from './failure-log.js';
 import { ExternalServers } from './external-files.js';
 import { externalFetchOptions, fetchOptions } from './fetch-options.js';
 import { withoutPassword } from './fetch/failover.js';
@@ -201,6 +203,9 @@ export class Client {
   }
 
   async #begin(cache: Cache): Promise<void> {
+    const { log, config } = this.#options;
+    const warning = quotaWarning(cache.facts, config.fqrn);
+    if (warning !== null) log.warn({ repository: config.fqrn }, warning);
     try {
       await this.#show();
     } catch (error) {
@@ -313,6 +318,7 @@ async function mountOn(
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
+  const failures = new FailureLog(log, SYSTEM_CLOCK);
   const mount: CvmfsMount = await mountRepository(
     {
       mountpoint: args.mountpoint,
@@ -330,7 +336,7 @@ async function mountOn(
       mountOptions: args.mountOptions,
     },
     (miss) => {
-      const work = () => provide(repository, pins, miss, log, () => mount.letGo());
+      const work = () => provide(repository, pins, miss, failures, () => mount.letGo());
       // A profile names objects of the repository: whoever has it need not know of other servers.
       const provided = starts && !miss.external ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));

@@ -1,5 +1,6 @@
 /** Counters of a client in Prometheus' text format. */
 
+import type { PrefetchCounts } from '../../core/repository.js';
 import type { ClientStatus } from './client.js';
 import type { HostCounts } from './fetch/counters.js';
 
@@ -17,6 +18,13 @@ const NATIVE: Readonly<Record<string, readonly [name: string, kind: Kind, help: 
   waiting: ['waiting', 'gauge', 'Requests that wait for an object.'],
   inodes: ['inodes', 'gauge', 'Files and directories that the kernel knows.'],
   catalogs: ['catalogs', 'gauge', 'Catalogs that are loaded.'],
+};
+
+const PREFETCH: Readonly<Record<Exclude<keyof PrefetchCounts, 'wastedBytes'>, readonly [string, string]>> = {
+  recorded: ['prefetch_profiles_total', 'Profiles written: what images read at their starts.'],
+  objects: ['prefetch_objects_total', 'Objects fetched ahead.'],
+  bytes: ['prefetch_bytes_total', 'Bytes of objects fetched ahead.'],
+  hits: ['prefetch_hits_total', 'Objects fetched ahead that were opened later.'],
 };
 
 export function metricsText(status: ClientStatus, hosts: ReadonlyMap<string, Readonly<HostCounts>>): string {
@@ -50,6 +58,9 @@ export function metricsText(status: ClientStatus, hosts: ReadonlyMap<string, Rea
     'Failed or refused transfers, by server.',
     byHost(({ errors }) => errors),
   );
+  for (const [key, [name, help]] of Object.entries(PREFETCH)) {
+    if (status.prefetch) add(name, 'counter', help, [['', status.prefetch[key as keyof PrefetchCounts]]]);
+  }
   gauge('revision', 'The revision that is shown.', status.revision);
   gauge('offline', '1 while no server can be heard.', status.offline === null ? 0 : 1);
   gauge('cache_bytes', 'Bytes of objects in the cache.', status.cache.bytes);

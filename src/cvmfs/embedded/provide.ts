@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import type { CatalogPins } from './cache/catalog-pins.js';
 import { externalPart } from './external-files.js';
+import type { FailureLog } from './failure-log.js';
 import type { Miss } from './mount.js';
 import { parseObjectPath } from './object-id.js';
 import type { Repository } from './repository.js';
@@ -17,7 +18,7 @@ export async function provide(
   repository: Repository,
   pins: CatalogPins,
   miss: Miss,
-  log: { error(facts: object, message: string): void },
+  failures: FailureLog,
   letGo: () => void,
 ): Promise<number> {
   try {
@@ -33,11 +34,7 @@ export async function provide(
     if (id.kind === 'C') pins.hold(miss.object);
     return 0;
   } catch (failure) {
-    const error: ThinlayerError = asThinlayerError(failure);
-    log.error(
-      { path: miss.path, object: miss.object, code: error.code },
-      `${miss.path} cannot be read: ${error.message}`,
-    );
+    failures.failed(miss, asThinlayerError(failure));
     return constants.errno.EIO;
   }
 }

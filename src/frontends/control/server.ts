@@ -13,6 +13,7 @@ type Route = (service: LayerService, argument: string) => Promise<unknown> | unk
 const ROUTES: Readonly<Record<string, Route>> = {
   'GET /status': (service) => Object.fromEntries(service.status()),
   'GET /layers': (service) => [...service.report()],
+  'GET /repositories': (service) => service.repositories(),
   'GET /layer': (service, id) => describe(service, id),
   'POST /repair': async (service, id) => {
     await service.repair(parseLayerId(id));

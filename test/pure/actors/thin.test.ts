@@ -139,3 +139,18 @@ test('a source that wants to know is told when containers start on its layers, a
   await supervisor.detach(id('container'));
   assert.deepEqual(told.slice(1), ['end a.example.org layer container']);
 });
+
+test('a repository is told with what its client knows, or with why that does not tell', async (t) => {
+  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null };
+  const answers = [
+    () => Promise.resolve(facts),
+    () => Promise.reject(new ThinlayerError('unavailable', 'its client hangs')),
+  ];
+  const describe = () => (answers.shift() ?? assert.fail)();
+  const { supervisor } = await withContainer(t, {}, { ...fakeRepositorySource(), describe });
+  assert.deepEqual(await supervisor.repositories(), []);
+  await supervisor.attach(id('container'), null);
+  const report = { repository: R, state: 'mounted', holders: 1 };
+  assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: null, facts }]);
+  assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: 'its client hangs', facts: null }]);
+});

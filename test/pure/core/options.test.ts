@@ -81,6 +81,9 @@ test('values that make no sense are refused, and the key is named', () => {
     'cvmfs.layers=../x',
     'cvmfs.mount.a.example.org=autofs',
     'cvmfs.mount.not/a/name=external',
+    'cvmfs.mount.BAD=external',
+    'cvmfs.repository=atlas',
+    'cvmfs.config_dir=relative',
   ];
   for (const text of bad) {
     const [key = ''] = text.split('=');

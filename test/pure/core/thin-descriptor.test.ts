@@ -38,6 +38,9 @@ test('what DUCC writes', () => {
     layers: [{ digest: D, repository: DEFAULT, path: null }],
     origin: 'registry/a:1',
   });
+});
+
+test('an image without files has no layers', () => {
   assert.deepEqual(parseThinDescriptor('{"version":"0.1","layers":[]}', DEFAULT).layers, []);
 });
 

@@ -24,6 +24,7 @@ test('a repository and a mountpoint are enough', () => {
     uid: null,
     gid: null,
     grabMountpoint: false,
+    nonEmpty: false,
     parseOnly: false,
     debug: false,
     mountOptions: [],
@@ -58,7 +59,7 @@ test('options stand anywhere, one by one or with commas', () => {
       'mnt',
       '-fd',
     ],
-    ...['--config-dir', 'etc', '-oallow_other,ro,fsname=x=y', '-o', 'grab_mountpoint,uid=7'],
+    ...['--config-dir', 'etc', '-oallow_other,ro,fsname=x=y', '-o', 'grab_mountpoint,nonempty,uid=7'],
   );
   assert.deepEqual(parsed, {
     repository: 'a.example.org',
@@ -73,6 +74,7 @@ test('options stand anywhere, one by one or with commas', () => {
     uid: 7,
     gid: 6,
     grabMountpoint: true,
+    nonEmpty: true,
     parseOnly: false,
     debug: true,
     mountOptions: ['allow_other', 'ro', 'fsname=x=y'],

@@ -51,6 +51,8 @@ test('a server that fails is left for the next one, each is asked once', () => {
 test('an accident is repeated once where it happened, after a pause', () => {
   const failover = failoverOn(routesOf([A, B]).routes);
   assert.deepEqual(walk(failover, accident), [`${A} DIRECT`, `${A} DIRECT`, `${B} DIRECT`]);
+  const told = `${A}: ECONNRESET (2 times); ${B}: ECONNRESET`;
+  assert.equal(failover.error('data/x').message, `data/x cannot be fetched: ${told}`);
   const patient = failoverOn(routesOf([A]).routes, 4);
   const pauses = [1, 2, 3, 4, 5].map(() => patient.failed(patient.route() ?? assert.fail(), accident));
   assert.deepEqual(pauses, [100, 150, 150, 150, 0]);

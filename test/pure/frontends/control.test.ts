@@ -32,6 +32,10 @@ test('status and layers are told as they are', async () => {
     assert.deepEqual(await question('GET', '/status'), { Layers: '1' });
     assert.deepEqual(await question('GET', '/layers'), [REPORT]);
   });
+  const repository = { repository: 'a.example.org', state: 'absent', holders: 0, cause: null, facts: null };
+  await withControl({ repositories: async () => [repository] }, async (question) => {
+    assert.deepEqual(await question('GET', '/repositories'), [repository]);
+  });
 });
 
 test('one layer is told whole: what is known of it, a broken one with its cause', async () => {

@@ -8,9 +8,10 @@ import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { fromErrno, isErrno } from '../../../core/errno.js';
+import { isErrno } from '../../../core/errno.js';
 import { hashText, readHash } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
+import { cacheError } from './cache-error.js';
 import { transactionsPath } from './layout.js';
 
 export interface Breadcrumb {
@@ -27,7 +28,7 @@ export async function readBreadcrumb(directory: string, fqrn: string): Promise<B
     return parseBreadcrumb(await readFile(path, 'latin1'));
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return null;
-    throw fromErrno(error, { op: 'read', path });
+    throw cacheError(error, 'read', path);
   }
 }
 
@@ -53,7 +54,7 @@ export async function writeBreadcrumb(
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw fromErrno(error, { op: 'write', path });
+    throw cacheError(error, 'write', path);
   }
 }
 

@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { lutimes, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { fromErrno, isErrno } from '../../../core/errno.js';
+import { isErrno } from '../../../core/errno.js';
 import type { Clock } from '../clock.js';
 import { cachePath } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
+import { cacheError } from './cache-error.js';
 import { checkCache } from './check.js';
 import type { CheckReport } from './check.js';
 import { compactChecksums } from './checksum.js';
@@ -176,7 +177,7 @@ export class Cache {
       await transaction.commit(this.directory, object);
     } catch (error) {
       await transaction.discard();
-      throw isErrno(error) ? fromErrno(error, { op: 'write', path: this.directory }) : error;
+      throw isErrno(error) ? cacheError(error, 'write', this.directory) : error;
     }
     this.#usage.add({ object, size: transaction.size, used: this.#clock.now() });
     return transaction.size;
@@ -210,7 +211,7 @@ export class Cache {
     try {
       return await work();
     } catch (error) {
-      throw fromErrno(error, { op, path: this.directory });
+      throw cacheError(error, op, this.directory);
     }
   }
 }

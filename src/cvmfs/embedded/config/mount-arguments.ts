@@ -16,7 +16,7 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND     asks one that runs; --help of it tells what
 
   --config-dir DIR     in place of ${DEFAULT_DIRECTORY}
-  --control SOCKET     answer questions there: see thinlayer-cvmfs ctl --help
+  --control SOCKET     answer questions there, in a directory that exists: see thinlayer-cvmfs ctl --help
   --map-uids RANGES    show owners as the host has them whom the repository means in a user name space with these ranges:
                        INSIDE:OUTSIDE:SIZE[,INSIDE:OUTSIDE:SIZE]...; with CVMFS_CLAIM_OWNERSHIP that is its root
   --map-gids RANGES    the same for groups
@@ -26,7 +26,8 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   -o cvmfs_suid        let setuid bits count
   -o uid=UID,gid=GID   give up root for this user once mounted (refused: not there yet)
   -o grab_mountpoint   give the mountpoint to that user first (without effect)
-  -o allow_other, allow_root, default_permissions, nonempty, fsname=NAME, subtype=NAME,
+  -o nonempty          mount over a directory that is not empty: what is in it is hidden
+  -o allow_other, allow_root, default_permissions, fsname=NAME, subtype=NAME,
      ro, nodev, nosuid, noexec, noatime, context=LABEL
                        as for any FUSE file system; ro and nodev hold in any case
   -o parse, -k         print the configuration and end

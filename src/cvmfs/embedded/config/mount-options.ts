@@ -13,6 +13,8 @@ export interface MountOptions {
   readonly uid: number | null;
   readonly gid: number | null;
   readonly grabMountpoint: boolean;
+  /** The mountpoint may hold files, which are hidden then. libfuse 3 knows no such option: it never looks. */
+  readonly nonEmpty: boolean;
   readonly parseOnly: boolean;
   readonly debug: boolean;
   /** For the FUSE mount as they are. */
@@ -26,6 +28,7 @@ const NO_OPTIONS: MountOptions = {
   uid: null,
   gid: null,
   grabMountpoint: false,
+  nonEmpty: false,
   parseOnly: false,
   debug: false,
   mountOptions: [],
@@ -35,6 +38,7 @@ const SWITCHES: Readonly<Record<string, Partial<MountOptions>>> = {
   layers: { layers: true },
   cvmfs_suid: { suid: true },
   grab_mountpoint: { grabMountpoint: true },
+  nonempty: { nonEmpty: true },
   parse: { parseOnly: true },
   debug: { debug: true },
 };
@@ -61,7 +65,6 @@ const PASSED_ON = new Set([
   'allow_other',
   'allow_root',
   'default_permissions',
-  'nonempty',
   'ro',
   'nodev',
   'nosuid',

@@ -24,7 +24,8 @@ export class Failover {
   readonly #hosts = new Set<string>();
   readonly #proxies = new Set<Proxy>();
   readonly #refused = new Map<string, ThinlayerError>();
-  readonly #failures: string[] = [];
+  /** How often each came. */
+  readonly #failures = new Map<string, number>();
   #again: Route | null = null;
   #noCache = false;
   #retries = 0;
@@ -73,17 +74,21 @@ export class Failover {
     const [first] = this.#refused.values();
     if (first && this.#refused.size === this.#hosts.size) {
       if (this.#refused.size === 1) return first;
-      return refusal(`${subject} is wrong on every server: ${this.#failures.join('; ')}`, first);
+      return refusal(`${subject} is wrong on every server: ${this.#told()}`, first);
     }
-    const tried = this.#failures.join('; ') || 'no server is configured';
+    const tried = this.#told() || 'no server is configured';
     return new ThinlayerError('unavailable', `${subject} cannot be fetched: ${tried}`, { op: 'fetch' });
   }
 
   #note({ host, proxy }: Route, message: string): void {
     const cache = this.#noCache ? ', past its cache' : '';
-    this.#failures.push(
-      `${host}${proxy === null ? '' : ` through ${withoutPassword(proxy)}${cache}`}: ${message}`,
-    );
+    const failure = `${host}${proxy === null ? '' : ` through ${withoutPassword(proxy)}${cache}`}: ${message}`;
+    this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1);
+  }
+
+  #told(): string {
+    const times = (count: number) => (count === 1 ? '' : ` (${count} times)`);
+    return [...this.#failures].map(([failure, count]) => failure + times(count)).join('; ');
   }
 
   /** Random at first, so that a cluster of clients does not come back at once. */

@@ -1,17 +1,9 @@
 /** What was fetched ahead, and whether anybody wanted it. */
 
+import type { PrefetchCounts } from '../../../core/repository.js';
+
 /** Of those not opened yet so many are remembered by name. */
 const MAX_PENDING = 16_384;
-
-export interface AheadStatistics {
-  /** Fetched ahead. */
-  readonly objects: number;
-  readonly bytes: number;
-  /** Of these, opened later. */
-  readonly hits: number;
-  /** Of those that nobody opened, so far. */
-  readonly wastedBytes: number;
-}
 
 export class Ahead {
   readonly #pending = new Map<string, number>();
@@ -36,7 +28,7 @@ export class Ahead {
     this.#wanted += size;
   }
 
-  get statistics(): AheadStatistics {
+  get statistics(): Omit<PrefetchCounts, 'recorded'> {
     const wastedBytes = this.#bytes - this.#wanted;
     return { objects: this.#objects, bytes: this.#bytes, hits: this.#hits, wastedBytes };
   }

@@ -4,10 +4,10 @@
  */
 
 import { asThinlayerError, ThinlayerError } from '../../../core/errors.js';
+import type { PrefetchCounts } from '../../../core/repository.js';
 import { parseObjectPath } from '../object-id.js';
 import type { Objects } from '../objects.js';
 import { Ahead } from './ahead.js';
-import type { AheadStatistics } from './ahead.js';
 import { Prefetcher } from './prefetcher.js';
 import type { ProfiledObject } from './profile.js';
 import { ProfileFiles } from './profile-files.js';
@@ -46,6 +46,7 @@ export class Starts {
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #asked = new Map<string, Asked>();
   readonly #closed = new AbortController();
+  #recorded = 0;
 
   constructor(options: StartsOptions) {
     this.#options = options;
@@ -53,8 +54,8 @@ export class Starts {
     this.#prefetcher = new Prefetcher(options.connections);
   }
 
-  get statistics(): AheadStatistics & { readonly starts: number } {
-    return { starts: this.#running.size, ...this.#ahead.statistics };
+  get statistics(): PrefetchCounts & { readonly starts: number } {
+    return { starts: this.#running.size, recorded: this.#recorded, ...this.#ahead.statistics };
   }
 
   /** `layers`: of the image, uppermost first, as paths in the repository. Many containers that start at once are one start. */
@@ -120,6 +121,7 @@ export class Starts {
     if (!profile) return;
     try {
       await this.#files.write(start.name, profile);
+      this.#recorded += 1;
       const message = `an image's profile has ${profile.length} objects now: what it reads at its start`;
       this.#options.log.info({ profile: start.name }, message);
     } catch (error) {
