@@ -16,6 +16,7 @@ import { cvmfs2Source } from './cvmfs/cvmfs2-source.js';
 import { DEFAULT_DIRECTORY } from './cvmfs/embedded/config/load.js';
 import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
+import { readHomeMounts } from './host/mountinfo.js';
 
 const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
 /** As its first line has it: what is fetched is short-lived, and V8 would keep 48 MiB for it. */
@@ -64,6 +65,11 @@ function makeSource(
         }),
       });
     case 'cvmfs2':
-      return cvmfs2Source({ ...places, program, runDirectory: '/run/thinlayer/cvmfs2' });
+      return cvmfs2Source({
+        ...places,
+        program,
+        runDirectory: '/run/thinlayer/cvmfs2',
+        isMounted: async (repository) => (await readHomeMounts(home)).repositories.includes(repository),
+      });
   }
 }

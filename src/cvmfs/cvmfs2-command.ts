@@ -113,14 +113,19 @@ function argumentsOf(run: Cvmfs2Run, options: readonly string[]): string[] {
   return ['-o', [...options, ...config].join(','), run.repository, run.mountpoint];
 }
 
-/** `uid=N,gid=N` of CVMFS_USER, for whom it gives up root (mount.cvmfs does the same); none where nobody is named. */
-export async function userOptions(settings: Cvmfs2Settings): Promise<string[]> {
+export interface Cvmfs2User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** CVMFS_USER, for whom it gives up root; null where nobody is named. */
+export async function userOf(settings: Cvmfs2Settings): Promise<Cvmfs2User | null> {
   const user = settings.get('CVMFS_USER') ?? 'root';
-  if (user === 'root') return [];
+  if (user === 'root') return null;
   try {
     const { stdout } = await promisify(execFile)('getent', ['--', 'passwd', user]);
     const [, , uid, gid] = stdout.split(':');
-    return [`uid=${uid}`, `gid=${gid}`];
+    return { uid: Number(uid), gid: Number(gid) };
   } catch (error) {
     throw new ThinlayerError(
       'failed_precondition',
@@ -128,4 +133,9 @@ export async function userOptions(settings: Cvmfs2Settings): Promise<string[]> {
       { op: 'mount', cause: error },
     );
   }
+}
+
+/** As CERN's mount helper says it. */
+export function userOptions(user: Cvmfs2User | null): string[] {
+  return user ? [`uid=${user.uid}`, `gid=${user.gid}`] : [];
 }

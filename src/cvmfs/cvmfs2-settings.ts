@@ -24,12 +24,22 @@ export function isOn(settings: Cvmfs2Settings, name: string): boolean {
   return /^(yes|on|1|true)$/i.test(settings.get(name) ?? '');
 }
 
-/** Where it listens for cvmfs_talk: in its workspace, as FileSystem::SetupWorkspace and MountPoint have it. */
-export function talkSocketOf(settings: Cvmfs2Settings, repository: string): string {
+/** The directory of its cache, which it shares with other repositories or not. */
+export function cacheOf(settings: Cvmfs2Settings, repository: string): string {
   const base = settings.get('CVMFS_CACHE_BASE') ?? '/var/lib/cvmfs';
-  const cache = join(base, isOn(settings, 'CVMFS_SHARED_CACHE') ? 'shared' : repository);
-  const workspace = settings.get('CVMFS_WORKSPACE') ?? settings.get('CVMFS_CACHE_DIR') ?? cache;
-  return resolve(workspace, settings.get('CVMFS_TALK_SOCKET') ?? `cvmfs_io.${repository}`);
+  const own = join(base, isOn(settings, 'CVMFS_SHARED_CACHE') ? 'shared' : repository);
+  return settings.get('CVMFS_CACHE_DIR') ?? own;
+}
+
+/** Where its sockets and locks are: FileSystem::SetupWorkspace. */
+export function workspaceOf(settings: Cvmfs2Settings, repository: string): string {
+  return settings.get('CVMFS_WORKSPACE') ?? cacheOf(settings, repository);
+}
+
+/** Where it listens for cvmfs_talk: MountPoint::SetupBehavior. */
+export function talkSocketOf(settings: Cvmfs2Settings, repository: string): string {
+  const name = settings.get('CVMFS_TALK_SOCKET') ?? `cvmfs_io.${repository}`;
+  return resolve(workspaceOf(settings, repository), name);
 }
 
 /** What the kernel shows of an id that a user name space does not have. */

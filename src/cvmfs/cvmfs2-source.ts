@@ -14,9 +14,11 @@ import {
   mountInBackground,
   notConfigured,
   readSettings,
+  userOf,
   userOptions,
 } from './cvmfs2-command.js';
 import type { Cvmfs2Run } from './cvmfs2-command.js';
+import { makeDirectories } from './cvmfs2-directories.js';
 import { isOn, ownerMap, talkSocketOf } from './cvmfs2-settings.js';
 import type { Cvmfs2Settings } from './cvmfs2-settings.js';
 import { mountName } from './mount-name.js';
@@ -41,6 +43,8 @@ export interface Cvmfs2Options {
   readonly idMaps: IdMaps;
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
   readonly unmount: (mountpoint: string) => Promise<void>;
+  /** Whether something is mounted on the mountpoint of this repository. */
+  readonly isMounted: (repository: string) => Promise<boolean>;
 }
 
 /** As the packaged mount helper has them; setuid programs of images have to work. */
@@ -96,7 +100,7 @@ class Cvmfs2Source implements RepositorySource {
 
   async release(repository: string): Promise<void> {
     this.#watches.stop(repository);
-    const pid = (await this.#running(repository)) ? await this.#pid(repository) : null;
+    const pid = (await this.#servesUs(repository)) ? await this.#pid(repository) : null;
     await this.#options.unmount(this.#mountpoint(repository));
     if (pid === null || (await endsWithin(pid, END_MS))) return;
     throw new ThinlayerError(
@@ -112,9 +116,15 @@ class Cvmfs2Source implements RepositorySource {
 
   /** The mount of a process that serves our mountpoint: it may be a daemon's of before. */
   async #running(repository: string): Promise<RepositoryMount | null> {
+    if (!(await this.#servesUs(repository))) return null;
+    if (await this.#options.isMounted(repository)) return this.#mount(repository);
+    throw detached(repository, this.#mountpoint(repository), await this.#pid(repository));
+  }
+
+  async #servesUs(repository: string): Promise<boolean> {
     const mountpoint = await this.#servedAt(repository);
-    if (mountpoint === null) return null;
-    if (mountpoint === this.#mountpoint(repository)) return this.#mount(repository);
+    if (mountpoint === null) return false;
+    if (mountpoint === this.#mountpoint(repository)) return true;
     throw new ThinlayerError(
       'failed_precondition',
       `cvmfs2 serves the repository ${repository} on ${mountpoint} already, with the same cache: let thinlayer use that mount (--storage-opt cvmfs.mount.${repository}=external), or unmount it`,
@@ -139,9 +149,11 @@ class Cvmfs2Source implements RepositorySource {
     const log = openLog(this.#options.logDirectory, repository);
     try {
       const settings = await readSettings(this.#run(repository, []));
+      const user = await userOf(settings);
+      makeDirectories(settings, repository, user);
       const run = this.#run(repository, this.#ownerFiles(repository, settings));
-      await mountInBackground(run, [...MOUNT_OPTIONS, ...(await userOptions(settings))], log);
-      return await this.#mount(repository);
+      await mountInBackground(run, [...MOUNT_OPTIONS, ...userOptions(user)], log);
+      return (await this.#running(repository)) ?? fail(silent(repository, log.path));
     } catch (error) {
       await this.#options.unmount(mountpoint);
       throw error;
@@ -216,6 +228,28 @@ class Cvmfs2Source implements RepositorySource {
   #mountpoint(repository: string): string {
     return join(this.#options.directory, repository);
   }
+}
+
+function fail(error: ThinlayerError): never {
+  throw error;
+}
+
+/** Its mount ended lazily, as ours do, and is held open from elsewhere: until that ends, so does neither it nor its lock on the cache. */
+function detached(repository: string, mountpoint: string, pid: number): ThinlayerError {
+  return new ThinlayerError(
+    'failed_precondition',
+    `cvmfs2 (process ${pid}) still serves the repository ${repository} to somebody, though nothing is mounted on ${mountpoint} any more (in another mount name space?): end who reads from it, or that process`,
+    { op: 'mount', path: mountpoint },
+  );
+}
+
+/** It ends with success too where it finds another process at work on its cache. */
+function silent(repository: string, log: string): ThinlayerError {
+  return new ThinlayerError(
+    'unavailable',
+    `cvmfs2 said that it mounted ${repository}, and does not answer on its talk socket; see ${log} and the system's log`,
+    { op: 'mount' },
+  );
 }
 
 function gone(repository: string, logs: string): ThinlayerError {

@@ -1,5 +1,6 @@
 /** Notices the end of a process that is not our child: cvmfs2 has left us, and a daemon before us may have started it. */
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { ProcessWatch } from './watches.js';
@@ -33,11 +34,14 @@ export async function endsWithin(pid: number, ms: number): Promise<boolean> {
   return !isRunning(pid);
 }
 
+/** Not by a signal 0, which a zombie takes too: nobody may wait for one whose parent is the first process of a container. */
 function isRunning(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !/^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return false;
+    throw error;
   }
 }

@@ -7,7 +7,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -35,18 +35,27 @@ async function goIntoBackground(): Promise<void> {
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });
-  const [report] = (await Promise.race([
-    once(background.stdio[3] as Readable, 'data'),
-    once(background, 'exit').then(() => ['{}']),
-  ])) as [Buffer | string];
-  const { mounted } = JSON.parse(report.toString()) as { mounted?: boolean };
-  console.log(mounted ? `CernVM-FS: mounted cvmfs on ${mountpoint}` : 'CernVM-FS: not mounted');
-  process.exit(mounted ? 0 : 9);
+  const status = await Promise.race([
+    once(background.stdio[3] as Readable, 'data').then(([report]) => (isMounted(report as Buffer) ? 0 : 9)),
+    once(background, 'exit').then(([code]) => Number(code) || 9),
+  ]);
+  console.log(status === 0 ? `CernVM-FS: mounted cvmfs on ${mountpoint}` : 'CernVM-FS: not mounted');
+  process.exit(status);
+}
+
+function isMounted(report: Buffer): boolean {
+  return (JSON.parse(report.toString()) as { mounted?: boolean }).mounted ?? false;
 }
 
 async function serve(): Promise<void> {
-  const socket = talkSocketOf(parseSettings(await check(process.execPath, client('parse'))), repository);
-  mkdirSync(dirname(socket), { recursive: true });
+  const settings = parseSettings(await check(process.execPath, client('parse')));
+  const socket = talkSocketOf(settings, repository);
+  // Its directories are for its mount helper to make (cvmfs2's kFailLoaderTalk is 5).
+  for (const directory of [settings.get('CVMFS_RELOAD_SOCKETS') ?? '/var/run/cvmfs', dirname(socket)]) {
+    if (existsSync(directory)) continue;
+    console.log(`Failed to initialize loader socket: no ${directory}`);
+    process.exit(5);
+  }
   const control = join(dirname(socket), `control.${repository}`);
   const mounted = spawn(
     process.execPath,

@@ -26,6 +26,7 @@ export async function configureThin(
     CVMFS_HTTP_PROXY: 'DIRECT',
     CVMFS_PUBLIC_KEY: key,
     CVMFS_CACHE_BASE: join(directory, 'cache'),
+    CVMFS_RELOAD_SOCKETS: join(directory, 'sockets'),
     ...more,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);

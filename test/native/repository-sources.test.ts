@@ -1,7 +1,7 @@
 /** All sources of repositories, with real mounts of a signed repository. */
 
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -13,8 +13,10 @@ import type { Cvmfs2Options } from '../../src/cvmfs/cvmfs2-source.js';
 import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
 import { embeddedSource } from '../../src/cvmfs/embedded-source.js';
 import { externalSource } from '../../src/cvmfs/external.js';
+import { endsWithin } from '../../src/cvmfs/process-end.js';
 import { talk } from '../../src/cvmfs/talk-socket.js';
 import { loadAddon } from '../../src/host/addon.js';
+import { readHomeMounts } from '../../src/host/mountinfo.js';
 import { repositorySourceSuite } from '../conformance/repository-source.js';
 import type { SourceLab } from '../conformance/repository-source.js';
 import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
@@ -37,6 +39,7 @@ interface Places {
   readonly runDirectory: string;
   readonly idMaps: IdMaps;
   readonly unmount: (mountpoint: string) => Promise<void>;
+  readonly isMounted: (repository: string) => Promise<boolean>;
 }
 
 interface Change {
@@ -54,19 +57,22 @@ async function placesOf(
   const home = await ScratchHome.make(t, 'h');
   const base = home.path;
   await configureThin(join(base, 'etc'), server.url, settings);
-  const directory = join(base, 'cvmfs');
+  const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
+  return { places: placesBelow(base, idMaps), publish };
+}
+
+function placesBelow(base: string, idMaps: IdMaps): Places {
   const addon = loadAddon();
-  const places = {
+  return {
     base,
-    directory,
+    directory: join(base, 'cvmfs'),
     configDirectory: join(base, 'etc'),
     logDirectory: join(base, 'log'),
     runDirectory: join(base, 'run'),
     idMaps,
-    unmount: (mountpoint: string) => addon.unmount(mountpoint),
+    unmount: (mountpoint) => addon.unmount(mountpoint),
+    isMounted: async (repository) => (await readHomeMounts(base)).repositories.includes(repository),
   };
-  const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
-  return { places, publish };
 }
 
 /** What a test left mounted is released at its end, before the server and the files are gone. */
@@ -242,8 +248,8 @@ test('a cvmfs2 that serves another mountpoint is not taken over', { skip: cannot
   const lab = await standInLab(t);
   const host = join(lab.directory, '../host');
   await mkdir(host);
-  const elsewhere = cvmfs2('', { directory: host });
-  const first = elsewhere({ ...(await placesLike(lab)) });
+  const elsewhere = cvmfs2('', { directory: host, isMounted: () => Promise.resolve(true) });
+  const first = elsewhere(placesBelow(join(lab.directory, '..'), { uids: [], gids: [] }));
   await first.resolve(FQRN);
   await first.acquire(FQRN, {});
   t.after(() => first.release(FQRN));
@@ -256,19 +262,26 @@ test('a cvmfs2 that serves another mountpoint is not taken over', { skip: cannot
   await first.release(FQRN);
 });
 
-async function placesLike({ directory }: SourceLab): Promise<Places> {
-  const base = join(directory, '..');
-  const addon = loadAddon();
-  return {
-    base,
-    directory,
-    configDirectory: join(base, 'etc'),
-    logDirectory: join(base, 'log'),
-    runDirectory: join(base, 'run'),
-    idMaps: { uids: [], gids: [] },
-    unmount: (mountpoint) => addon.unmount(mountpoint),
-  };
-}
+test(
+  'a cvmfs2 whose mount is gone, held by a reader, is told with its process',
+  { skip: cannotMount },
+  async (t) => {
+    const lab = await standInLab(t);
+    const source = lab.source();
+    await source.resolve(FQRN);
+    const { path } = await source.acquire(FQRN, {});
+    const reader = await open(join(path, LAYER, 'app/run.sh'));
+    t.after(() => reader.close());
+    const pid = await serverOf(path);
+    await check('umount', ['--lazy', path]);
+    await assert.rejects(source.acquire(FQRN, {}), {
+      code: 'failed_precondition',
+      message: new RegExp(`process ${pid}\\) still serves .*nothing is mounted on ${path}`),
+    });
+    await reader.close();
+    assert.ok(await endsWithin(pid, 10_000));
+  },
+);
 
 test('nobody on a talk socket is told apart from one that fails', async () => {
   await assert.rejects(talk('/nowhere/cvmfs_io.x', 'pid'), {
