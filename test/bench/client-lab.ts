@@ -1,40 +1,40 @@
-/** A repository made for measuring, its server, and `thinlayer-cvmfs` with it mounted; beside it the same tree on the local disk. */
+/** A repository made for measuring, its server, and the clients with it mounted; beside them the same tree on the local disk. */
 
 import { createHash } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { askClient } from '../../src/cvmfs/client-socket.js';
+import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
 import { RepositoryMaker } from '../cvmfs/maker/repository-maker.js';
 import { SourceTree } from '../cvmfs/maker/source-tree.js';
-import { writeClientConfig } from '../cvmfs/client-config.js';
 import { Jail } from '../system/jail.js';
-import { check, waitFor } from '../system/process.js';
+import { check } from '../system/process.js';
 import { PROJECT_ROOT } from '../system/project.js';
-import type { Daemon } from '../system/jail.js';
+import { CernsClient, OurClient } from './mounted-client.js';
+import type { MountedClient } from './mounted-client.js';
 
 const FQRN = 'bench.example.org';
 const PORT = 8000;
+/** Read to see that a mount stands. */
+export const FIRST_FILE = 'd0/f0';
 const FILES_IN_DIRECTORY = 100;
 const DIRECTORIES_IN_CATALOG = 50;
 export const LARGE_FILE_BYTES = 40 << 20;
 
-/** MiB: resident, and of that what is not the program itself, which all processes of Node share. */
-export interface Memory {
-  readonly resident: number;
-  readonly own: number;
-}
-
 export class ClientLab implements AsyncDisposable {
+  readonly clients: readonly MountedClient[];
   private readonly jail: Jail;
   private readonly maker: RepositoryMaker;
   private readonly tree: SourceTree;
-  private client: Daemon | undefined;
 
   private constructor(jail: Jail, tree: SourceTree) {
     this.jail = jail;
     this.tree = tree;
     this.maker = new RepositoryMaker(join(jail.directory, 'site'), FQRN);
+    const key = this.maker.options.keys.masterPublicPem;
+    const site = { fqrn: FQRN, url: `http://127.0.0.1:${PORT}`, key };
+    const cerns = findProgram('cvmfs2') === null ? [] : [new CernsClient(jail, site)];
+    this.clients = [new OurClient(jail, site), ...cerns];
   }
 
   /** A tree of so many small files and one large one, published and mounted. */
@@ -42,10 +42,11 @@ export class ClientLab implements AsyncDisposable {
     const lab = new ClientLab(await Jail.make(), treeOf(files));
     try {
       lab.maker.publish(lab.tree);
-      const key = lab.maker.options.keys.masterPublicPem;
-      await writeClientConfig(lab.path('config'), FQRN, { url: `http://127.0.0.1:${PORT}`, key });
       await lab.serve();
-      await lab.mount();
+      for (const client of lab.clients) {
+        await client.prepare();
+        await client.mount(FIRST_FILE);
+      }
       return lab;
     } catch (error) {
       await lab.jail.close();
@@ -53,71 +54,28 @@ export class ClientLab implements AsyncDisposable {
     }
   }
 
-  /** As the measuring process reaches it. */
-  get mounted(): string {
-    return `/proc/${this.jail.init}/root${this.path('mnt')}`;
-  }
-
   get copy(): string {
-    return this.path('copy');
+    return join(this.jail.directory, 'copy');
   }
 
   /** Puts the tree on the local disk, too. */
   async copyTree(): Promise<void> {
-    await check('cp', ['-a', `${this.mounted}/.`, this.copy]);
+    await check('cp', ['-a', `${this.clients[0]?.mounted}/.`, this.copy]);
   }
 
-  async mount(): Promise<void> {
-    const program = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
-    const options = ['--config-dir', this.path('config'), '--control', this.path('control')];
-    this.client = await this.jail.start({
-      name: 'thinlayer-cvmfs',
-      command: [process.execPath, '--max-semi-space-size=2', program, FQRN, this.path('mnt'), ...options],
-      log: this.path('client.log'),
-    });
-    await waitFor('the mount', async () => (await readFile(this.mountedFile).catch(() => undefined)) && true);
-  }
-
-  /** Without a cache, as on a new machine: the old one stays aside, since ext4 is slow to make files after it lost many. */
-  async forget(): Promise<void> {
-    await this.unmount();
-    this.caches += 1;
-    await rename(this.path('config/cache'), this.path(`config/cache-${this.caches}`));
-  }
-  private caches = 0;
-
-  async unmount(): Promise<void> {
-    await this.client?.stop();
-  }
-
-  /** Publishes a change, and answers how to have it shown. */
-  change(): () => Promise<void> {
-    this.maker.publish(this.tree.file('/d0/f0', createHash('md5').update(String(Math.random())).digest()));
-    return async () => void (await askClient(this.path('control'), 'POST', '/refresh'));
-  }
-
-  async memory(): Promise<Memory> {
-    const status = await readFile(`/proc/${this.client?.pid}/status`, 'utf8');
-    const mib = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
-    return { resident: mib('VmRSS'), own: mib('RssAnon') };
+  /** Publishes another revision. */
+  change(): void {
+    const contents = createHash('md5').update(String(Math.random())).digest();
+    this.maker.publish(this.tree.file(`/${FIRST_FILE}`, contents));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.jail.close();
   }
 
-  private get mountedFile(): string {
-    return join(this.mounted, 'd0/f0');
-  }
-
-  private path(name: string): string {
-    return join(this.jail.directory, name);
-  }
-
   private async serve(): Promise<void> {
     const program = join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js');
-    const command = [process.execPath, program, String(PORT), this.path('site')];
-    await check('mkdir', [this.path('mnt')]);
+    const command = [process.execPath, program, String(PORT), join(this.jail.directory, 'site')];
     await this.jail.start({ name: 'server', command, log: '/dev/null' });
   }
 }

@@ -1,35 +1,42 @@
-/** The embedded client beside the local disk with the same tree. */
+/** The embedded client beside the local disk with the same tree, and beside CERN's client where that is installed. */
 
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
 import { check } from '../system/process.js';
-import { ClientLab, dropCaches, LARGE_FILE_BYTES } from './client-lab.js';
-import type { Memory } from './client-lab.js';
+import { ClientLab, dropCaches, FIRST_FILE, LARGE_FILE_BYTES } from './client-lab.js';
 import { compare, elapsed, median, printTable } from './measure.js';
 import type { Row, Subject } from './measure.js';
+import type { Memory } from './mounted-client.js';
 
 const ROUNDS = 5;
-const SMALL_READS = 200;
+const SMALL_READS = 100;
 const STARTS = 5;
+const LOCAL = 'local disk';
 
 export async function benchClient(): Promise<void> {
+  if (findProgram('cvmfs2') === null)
+    console.log("\nCERN's cvmfs2 is not installed: the local disk is the only peer");
   for (const [files, rounds] of [
     [5_000, ROUNDS],
     [100_000, 3],
   ] as const) {
     await using lab = await ClientLab.start(files);
-    const name = `${files.toLocaleString('en')} files`;
-    const before = await lab.memory();
-    await walk(lab.mounted);
-    const walked = await lab.memory();
+    const memory = new Map(lab.clients.map(({ label }) => [label, [] as string[]]));
+    const note = async () => {
+      for (const client of lab.clients) memory.get(client.label)?.push(mib(await client.memory()));
+    };
+    await note();
+    for (const { mounted } of lab.clients) await walk(mounted);
+    await note();
     await lab.copyTree();
-    printTable(`thinlayer-cvmfs, ${name}`, [...(await wholeTrees(lab, rounds)), await cold(lab)]);
-    const after = await lab.memory();
-    console.log(
-      `memory: ${mib(before)} at first, ${mib(walked)} after a walk, ${mib(after)} after all was fetched and read`,
-    );
-    if (files === 5_000) await single(lab);
+    const rows = [...(await wholeTrees(lab, rounds)), await cold(lab)];
+    await note();
+    if (files === 5_000) rows.push(...(await single(lab)));
+    printTable(`Clients of CVMFS, ${files.toLocaleString('en')} files`, rows);
+    for (const [label, [first, walked, read]] of memory)
+      console.log(`${label}: memory ${first} at first, ${walked} after a walk, ${read} after all was read`);
   }
 }
 
@@ -40,8 +47,8 @@ function mib({ resident, own }: Memory): string {
 /** A walk that reads all attributes, and an archive of everything. */
 async function wholeTrees(lab: ClientLab, rounds: number): Promise<Row[]> {
   const subjects: Subject<string>[] = [
-    { label: 'local disk', subject: lab.copy },
-    { label: 'thinlayer', subject: lab.mounted },
+    { label: LOCAL, subject: lab.copy },
+    ...lab.clients.map(({ label, mounted }) => ({ label, subject: mounted })),
   ];
   const rows: Row[] = [];
   for (const [name, work] of [
@@ -64,44 +71,40 @@ async function wholeTrees(lab: ClientLab, rounds: number): Promise<Row[]> {
 /** Everything comes from the server, but for the disk beside it. */
 async function cold(lab: ClientLab): Promise<Row> {
   await dropCaches();
-  const local = await elapsed(() => tar(lab.copy));
-  await lab.forget();
-  await lab.mount();
-  await dropCaches();
-  const fetched = await elapsed(() => tar(lab.mounted));
-  const values = new Map([
-    ['local disk', local],
-    ['thinlayer', fetched],
-  ]);
+  const values = new Map([[LOCAL, await elapsed(() => tar(lab.copy))]]);
+  for (const client of lab.clients) {
+    await client.forget();
+    await client.mount(FIRST_FILE);
+    await dropCaches();
+    values.set(client.label, await elapsed(() => tar(client.mounted)));
+  }
   return { name: 'tar of everything, cold', unit: 'ms', values };
 }
 
-async function single(lab: ClientLab): Promise<void> {
-  const starts: number[] = [];
-  const refreshes: number[] = [];
-  for (let round = 0; round < STARTS; round++) {
-    await lab.forget();
-    starts.push(await elapsed(() => lab.mount()));
-    const refresh = lab.change();
-    refreshes.push(await elapsed(refresh));
+/** What a start waits for: medians of each client, with no cache. */
+async function single(lab: ClientLab): Promise<Row[]> {
+  const rows = new Map<string, Map<string, number>>();
+  const note = (name: string, label: string, value: number) =>
+    rows.set(name, (rows.get(name) ?? new Map<string, number>()).set(label, value));
+  for (const client of lab.clients) {
+    const { label, mounted } = client;
+    const [starts, refreshes]: [number[], number[]] = [[], []];
+    for (let round = 0; round < STARTS; round++) {
+      await client.forget();
+      starts.push(await elapsed(() => client.mount(FIRST_FILE)));
+      lab.change();
+      refreshes.push(await elapsed(() => client.refresh()));
+    }
+    note('mount to the first file read', label, median(starts));
+    note('refresh to a new revision', label, median(refreshes));
+    const names = Array.from({ length: SMALL_READS }, (_, i) => join(mounted, `d20/f${i}`));
+    note('a small file, cold', label, median(await readAll(names)));
+    await dropCaches();
+    note("a small file, from the client's cache", label, median(await readAll(names)));
+    const large = `${LARGE_FILE_BYTES >> 20} MiB in chunks, cold`;
+    note(large, label, await elapsed(() => readThrough(join(mounted, 'large'))));
   }
-  const names = Array.from({ length: SMALL_READS }, (_, i) => join(lab.mounted, `d20/f${i % 100}`)).slice(
-    0,
-    100,
-  );
-  const coldReads = await readAll(names);
-  await dropCaches();
-  const warmReads = await readAll(names);
-  const large = await elapsed(() => readThrough(join(lab.mounted, 'large')));
-  console.log(
-    `mount to the first file read, no cache: ${median(starts).toFixed(0)} ms; refresh: ${median(refreshes).toFixed(1)} ms`,
-  );
-  console.log(
-    `a small file, cold: ${median(coldReads).toFixed(2)} ms; from the client's cache: ${median(warmReads).toFixed(2)} ms`,
-  );
-  console.log(
-    `${LARGE_FILE_BYTES >> 20} MiB in chunks, cold: ${(LARGE_FILE_BYTES / 1000 / large).toFixed(0)} MB/s`,
-  );
+  return [...rows].map(([name, values]) => ({ name, unit: 'ms', values }));
 }
 
 async function readAll(paths: readonly string[]): Promise<number[]> {
