@@ -18,6 +18,8 @@ export interface FetchHow extends Encoding {
   readonly signal?: AbortSignal | undefined;
   /** At `.cvmfsalt-…`: root catalog and certificate of a repository whose manifest says so. */
   readonly alternative?: boolean;
+  /** Somebody looked into the cache for it just now, and did not find it. */
+  readonly missed?: boolean;
   /** Of an external file: it is not at its name, but there. */
   readonly external?: ExternalPart | undefined;
 }
@@ -42,7 +44,9 @@ export class Objects {
   async fetch(id: ObjectId, how: FetchHow): Promise<string> {
     const here: ObjectId = { ...id, raw: !how.compressed };
     return await this.#flights.join(cachePath(here), how.signal, async (signal) => {
-      return (await this.cache.find(here)) ?? (await this.#fetchInto(here, { ...how, signal }));
+      // What came in since then is known without a look at the disk.
+      const found = how.missed && !this.cache.knows(here) ? null : await this.cache.find(here);
+      return found ?? (await this.#fetchInto(here, { ...how, signal }));
     });
   }
 

@@ -24,7 +24,7 @@ export async function provide(
   try {
     const size = miss.size || MAX_UNKNOWN_BYTES;
     const external = externalPart(miss);
-    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0, external };
+    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0, external, missed: true };
     const id = parseObjectPath(miss.object);
     await repository.fetchObject(id, how).catch(async (error: unknown) => {
       if (!isExhausted(error)) throw error;

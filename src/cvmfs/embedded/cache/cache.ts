@@ -71,6 +71,11 @@ export class Cache {
     return cache;
   }
 
+  /** Whether it was here, as far as this process knows. */
+  knows(id: ObjectId): boolean {
+    return this.#usage.has(cachePath(id));
+  }
+
   /** The path of the object's file, or null. Its use counts. */
   async find(id: ObjectId): Promise<string | null> {
     const object = cachePath(id);
