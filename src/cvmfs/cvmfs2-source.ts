@@ -153,7 +153,9 @@ class Cvmfs2Source implements RepositorySource {
       makeDirectories(settings, repository, user);
       const run = this.#run(repository, this.#ownerFiles(repository, settings));
       await mountInBackground(run, [...MOUNT_OPTIONS, ...userOptions(user)], log);
-      return (await this.#running(repository)) ?? fail(silent(repository, log.path));
+      const mount = await this.#running(repository);
+      if (mount) return mount;
+      throw silent(repository, log.path);
     } catch (error) {
       await this.#options.unmount(mountpoint);
       throw error;
@@ -228,10 +230,6 @@ class Cvmfs2Source implements RepositorySource {
   #mountpoint(repository: string): string {
     return join(this.#options.directory, repository);
   }
-}
-
-function fail(error: ThinlayerError): never {
-  throw error;
 }
 
 /** Its mount ended lazily, as ours do, and is held open from elsewhere: until that ends, so does neither it nor its lock on the cache. */

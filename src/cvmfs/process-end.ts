@@ -34,14 +34,16 @@ export async function endsWithin(pid: number, ms: number): Promise<boolean> {
   return !isRunning(pid);
 }
 
-/** Not by a signal 0, which a zombie takes too: nobody may wait for one whose parent is the first process of a container. */
+/**
+ * Not by a signal 0, which a zombie takes too: nobody may wait for one whose parent is the first process of a container. What cannot
+ * be told (no descriptor is free, say) counts as running: it is looked at again.
+ */
 function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return !/^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return false;
-    throw error;
+    return code !== 'ENOENT' && code !== 'ESRCH';
   }
 }

@@ -19,9 +19,9 @@ missing_packages() {
   printf '%s\n' "$@" | grep -vxF "${installed:-none}" || true
 }
 
-# Whether apt knows the package; a machine that was just made has no lists yet.
+# Whether apt knows the package; a machine that was just made has no lists yet. An update that fails tells why at the installation.
 in_debian() {
-  [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit)" ] || apt-get update -qq
+  [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] || apt-get update -qq >/dev/null 2>&1 || true
   apt-cache show "$1" >/dev/null 2>&1
 }
 
