@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=2 --expose-gc
 /** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
 
 import { createWriteStream } from 'node:fs';
