@@ -6,7 +6,6 @@ import { dirname } from 'node:path';
 
 import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
-import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
 import type { ClientConfig } from './cvmfs/embedded/config/client-config.js';
 import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
@@ -122,6 +121,7 @@ async function reportMounted(fd: number | null): Promise<void> {
 let reportTo: number | null = null;
 try {
   if (process.argv[2] === 'ctl') {
+    const { runCtl } = await import('./cvmfs/ctl.js');
     process.stdout.write(await runCtl(process.argv.slice(3)));
     process.exit(0);
   }
