@@ -70,6 +70,8 @@
         "cvmfs/store_object.cc",
         "cvmfs/contents.cc",
         "cvmfs/listings.cc",
+        "cvmfs/walk.cc",
+        "cvmfs/look_ahead.cc",
         "cvmfs/entry.cc",
         "cvmfs/xattrs.cc",
         "cvmfs/query.cc",
