@@ -61,10 +61,13 @@ export interface CvmfsAddon {
   ): Promise<NativeMount>;
 }
 
-/** Throws `failed_precondition` if it is not built, built for another Node, or a library is missing. */
+let loaded: CvmfsAddon | undefined;
+
+/** Once for all. Throws `failed_precondition` if it is not built, built for another Node, or a library is missing. */
 export function loadCvmfsAddon(): CvmfsAddon {
   try {
-    return createRequire(import.meta.url)(ADDON) as CvmfsAddon;
+    loaded ??= createRequire(import.meta.url)(ADDON) as CvmfsAddon;
+    return loaded;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ThinlayerError(

@@ -3,6 +3,8 @@
  * start ends with the container, or when it has gone on for so long that what is read is the program's work.
  */
 
+import { setMaxListeners } from 'node:events';
+
 import { asThinlayerError, ThinlayerError } from '../../../core/errors.js';
 import type { PrefetchCounts } from '../../../core/repository.js';
 import { parseObjectPath } from '../object-id.js';
@@ -55,6 +57,7 @@ export class Starts {
     this.#files = new ProfileFiles(options.objects.cache.directory);
     this.#prefetcher = new Prefetcher(options.connections);
     const { signal } = this.#closed;
+    setMaxListeners(0, signal); // One for each object under way.
     this.#lookAhead = new LookAhead({
       objects: options.objects,
       prefetcher: this.#prefetcher,
