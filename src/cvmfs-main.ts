@@ -4,6 +4,9 @@
 import { createWriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+
 import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
 import { Client } from './cvmfs/embedded/client.js';
@@ -15,21 +18,22 @@ import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js'
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { checkDescriptor } from './host/descriptor.js';
 import { checkDirectory } from './host/directory.js';
-import { JsonLog } from './host/json-log.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
-const STDERR = 2;
 const ENDING = ['SIGTERM', 'SIGINT'] as const;
 
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
   setInterval(() => undefined, 2 ** 30);
-  const log = new JsonLog(STDERR, args.debug ? 'debug' : 'info');
+  const log = pino(
+    { level: args.debug ? 'debug' : 'info', base: null },
+    pino.destination({ dest: 2, sync: true }),
+  );
   const config = configure(args);
   await checkMountpoint(args.mountpoint, args.nonEmpty);
   if (args.control !== null) await checkDirectory('--control', dirname(args.control));
-  for (const { message } of config.notes) log.debug({}, message);
+  for (const { message } of config.notes) log.debug(message);
   // Before it is mounted nothing has to be undone but the attempt.
   const giveUp = new AbortController();
   const abort = () => giveUp.abort();
@@ -43,7 +47,7 @@ async function serve(args: MountArguments): Promise<void> {
     log,
     ended: (error) => {
       if (error) log.error({ err: error }, error.message);
-      else log.info({}, `${args.mountpoint} was unmounted by somebody else`);
+      else log.info(`${args.mountpoint} was unmounted by somebody else`);
       process.exit(error ? 1 : 0);
     },
   });
@@ -51,7 +55,7 @@ async function serve(args: MountArguments): Promise<void> {
   for (const signal of ENDING) process.off(signal, abort).on(signal, end);
   if (giveUp.signal.aborted) end();
   // Why there is no new revision is in the log by then.
-  const toldAlready = (error: unknown) => log.debug({}, asThinlayerError(error).message);
+  const toldAlready = (error: unknown) => log.debug(asThinlayerError(error).message);
   process.on('SIGHUP', () => void client.refresh().catch(toldAlready));
   if (args.control !== null) await answerOn(args.control, client, end);
 }
@@ -67,7 +71,7 @@ async function answerOn(socket: string, client: Client, quit: () => void): Promi
   process.on('exit', () => void server.close());
 }
 
-async function unmountAndExit(client: Client, log: JsonLog): Promise<void> {
+async function unmountAndExit(client: Client, log: Logger): Promise<void> {
   try {
     await client.unmount();
     process.exit(0);
