@@ -4,7 +4,6 @@
 import { createWriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
@@ -18,6 +17,7 @@ import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js'
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { checkDescriptor } from './host/descriptor.js';
 import { checkDirectory } from './host/directory.js';
+import { openLog } from './host/log.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
@@ -26,10 +26,7 @@ const ENDING = ['SIGTERM', 'SIGINT'] as const;
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
   setInterval(() => undefined, 2 ** 30);
-  const log = pino(
-    { level: args.debug ? 'debug' : 'info', base: null },
-    pino.destination({ dest: 2, sync: true }),
-  );
+  const log = openLog(args.debug ? 'debug' : 'info');
   const config = configure(args);
   await checkMountpoint(args.mountpoint, args.nonEmpty);
   if (args.control !== null) await checkDirectory('--control', dirname(args.control));
