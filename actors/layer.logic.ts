@@ -13,7 +13,7 @@ import { descriptorRepository } from '../src/core/options.js';
 import type { Engine, Staging } from '../src/core/ports.js';
 import type { RequestOf } from '../src/core/request.js';
 import { quotaOf } from '../src/core/storage-options.js';
-import { leaseLowers, releaseLowers, stackOf } from './lowers.js';
+import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
 import { beginStart, endStart } from './starts.js';
 import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
@@ -203,6 +203,8 @@ async function applyLayer(
     const size = await engine.archive.size(staging.path, { signal });
     const thin = descriptor && { thin: descriptor.layers };
     await staging.commit({ ...record, state: 'applied', size, ...thin });
+    // While Docker pulls the rest of the image.
+    if (descriptor) void grounds.repositories.prepare(repositoriesOf(descriptor.layers));
   } catch (error) {
     throw await undone(error, () => staging.discard());
   }

@@ -16,6 +16,9 @@ import { Stranded } from './stranded.js';
 /** A repository that nobody holds stays mounted for so long: images are started again, and mounting takes longer than waiting. */
 export const GRACE_MS = 300_000;
 
+/** Holds what nobody has asked for yet. */
+const PREPARATION = 'preparation';
+
 interface Entry {
   readonly actor: ActorRefFrom<typeof repositoryMachine>;
   readonly mailbox: Mailbox<RepositoryRequest, RepositoryMount | undefined>;
@@ -91,6 +94,19 @@ export class Repositories {
     const failure = results.find((result) => result.status === 'rejected');
     if (failure) throw await undone(failure.reason, () => this.release(holder, repositories));
     return new Map(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
+  }
+
+  /**
+   * Mounts what is going to be asked for soon, and keeps it for the time of grace. Nobody waits for it, and a failure is the
+   * answer to whoever asks then.
+   */
+  async prepare(repositories: readonly string[]): Promise<void> {
+    try {
+      await this.lease(PREPARATION, repositories);
+      await this.release(PREPARATION, repositories);
+    } catch {
+      // The repository's state tells it: see `thinlayer repositories`.
+    }
   }
 
   async release(holder: string, repositories: readonly string[]): Promise<void> {

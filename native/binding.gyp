@@ -11,7 +11,8 @@
     "conditions": [
       ["sanitize!=''", {
         "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
-        "ldflags": ["-fsanitize=<(sanitize)"]
+        # Node's own copies of inline functions, which are not instrumented, must not take the place of ours.
+        "ldflags": ["-fsanitize=<(sanitize)", "-Wl,-Bsymbolic-functions"]
       }]
     ]
   },
@@ -70,6 +71,8 @@
         "cvmfs/store_object.cc",
         "cvmfs/contents.cc",
         "cvmfs/listings.cc",
+        "cvmfs/walk.cc",
+        "cvmfs/look_ahead.cc",
         "cvmfs/entry.cc",
         "cvmfs/xattrs.cc",
         "cvmfs/query.cc",

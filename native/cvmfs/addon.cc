@@ -26,21 +26,37 @@ Napi::String ByteString(Napi::Env env, const std::string& bytes) {
   return Napi::String::New(env, text);
 }
 
+Napi::Object Describe(Napi::Env env, const Missing& missing) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("object", missing.object);
+  object.Set("compressed", missing.compressed);
+  object.Set("size", static_cast<double>(missing.size));
+  object.Set("path", missing.path);
+  return object;
+}
+
 void CallMiss(Napi::Env env, Napi::Function on_miss, std::nullptr_t*, Question* question) {
   std::unique_ptr<Question> owned(question);
   if (env == nullptr) return;  // the environment is being torn down
-  Napi::Object miss = Napi::Object::New(env);
+  Napi::Object miss = Describe(env, owned->missing);
   miss.Set("number", static_cast<double>(owned->number));
-  miss.Set("object", owned->missing.object);
-  miss.Set("compressed", owned->missing.compressed);
-  miss.Set("size", static_cast<double>(owned->missing.size));
-  miss.Set("path", owned->missing.path);
   miss.Set("pathBytes", ByteString(env, owned->missing.path));
   miss.Set("external", owned->missing.external);
   miss.Set("offset", static_cast<double>(owned->missing.offset));
   on_miss.Call({miss});
 }
 using MissCall = Napi::TypedThreadSafeFunction<std::nullptr_t, Question, CallMiss>;
+
+using Questions = std::vector<Missing>;
+
+void CallAhead(Napi::Env env, Napi::Function on_ahead, std::nullptr_t*, Questions* questions) {
+  std::unique_ptr<Questions> owned(questions);
+  if (env == nullptr) return;  // the environment is being torn down
+  Napi::Array files = Napi::Array::New(env, owned->size());
+  for (uint32_t i = 0; i < owned->size(); ++i) files.Set(i, Describe(env, (*owned)[i]));
+  on_ahead.Call({files});
+}
+using AheadCall = Napi::TypedThreadSafeFunction<std::nullptr_t, Questions, CallAhead>;
 
 void CallEnd(Napi::Env env, Napi::Function on_end, std::nullptr_t*, int* error) {
   std::unique_ptr<int> owned(error);
@@ -50,8 +66,9 @@ using EndCall = Napi::TypedThreadSafeFunction<std::nullptr_t, int, CallEnd>;
 
 // One mount. Jobs on it run one after the other: a refresh never overlaps with the end.
 struct Mount {
-  explicit Mount(RepositoryOptions options)
-      : repository(std::move(options), [this](uint64_t number, const Missing& missing) { Ask(number, missing); }) {}
+  Mount(RepositoryOptions options, bool looks_ahead)
+      : repository(std::move(options), [this](uint64_t number, const Missing& missing) { Ask(number, missing); },
+                   looks_ahead ? [this](const Questions& objects) { AskAhead(objects); } : LookAhead::Ask()) {}
 
   void Ask(uint64_t number, const Missing& missing) {
     repository.counters.misses++;
@@ -60,7 +77,20 @@ struct Mount {
     else repository.misses.Complete(number, EIO);
   }
 
+  // Nobody waits for them.
+  void AskAhead(const Questions& objects) {
+    auto questions = std::make_unique<Questions>(objects);
+    if (ahead.NonBlockingCall(questions.get()) == napi_ok) questions.release();
+  }
+
+  void Release() {
+    miss.Release();
+    ahead.Release();
+    end.Release();
+  }
+
   MissCall miss;
+  AheadCall ahead;
   EndCall end;
   Repository repository;
   std::unique_ptr<Session> session;
@@ -161,7 +191,7 @@ Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LetGoJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
-  mount->repository.contents.Clear();
+  mount->repository.LetGo();
   return info.Env().Undefined();
 }
 
@@ -198,8 +228,7 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
     m.session.reset();
     m.repository.Close();
     m.self.reset();  // the job has another reference
-    m.miss.Release();
-    m.end.Release();
+    m.Release();
   });
 }
 
@@ -216,13 +245,14 @@ Napi::Object Wrap(Napi::Env env, const MountPtr& mount) {
   return object;
 }
 
-// (options, onMiss, onEnd(errno)). The mount keeps the event loop alive.
+// (options, onMiss, onAhead, onEnd(errno)). The mount keeps the event loop alive.
 Napi::Value MountRepository(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Object options = info[0].As<Napi::Object>();
-  MountPtr mount = std::make_shared<Mount>(ParseOptions(options));
+  MountPtr mount = std::make_shared<Mount>(ParseOptions(options), options.Get("looksAhead").As<Napi::Boolean>().Value());
   mount->miss = MissCall::New(env, info[1].As<Napi::Function>(), "thinlayer miss", 0, 1);
-  mount->end = EndCall::New(env, info[2].As<Napi::Function>(), "thinlayer end", 0, 1);
+  mount->ahead = AheadCall::New(env, info[2].As<Napi::Function>(), "thinlayer ahead", 0, 1);
+  mount->end = EndCall::New(env, info[3].As<Napi::Function>(), "thinlayer end", 0, 1);
   std::string mountpoint = options.Get("mountpoint").As<Napi::String>().Utf8Value();
   auto run = [mount, mountpoint, words = Strings(options.Get("mountOptions"))] {
     auto ended = [raw = mount.get()](int error) {
@@ -232,8 +262,7 @@ Napi::Value MountRepository(const Napi::CallbackInfo& info) {
     try {
       mount->session = std::make_unique<Session>(mount->repository, mountpoint, words, ended);
     } catch (...) {
-      mount->miss.Release();
-      mount->end.Release();
+      mount->Release();
       throw;
     }
     mount->self = mount;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "entry.h"
+#include "fault.h"
 #include "objects.h"
 #include "recent.h"
 
@@ -21,6 +22,9 @@ struct Piece {
   uint64_t size;
 };
 
+// What to ask for to have a file of one object.
+Missing MissingWhole(const Entry& entry, const std::string& path);
+
 // One file. Opens only those objects that a read touches.
 class Content {
  public:
@@ -32,9 +36,7 @@ class Content {
 
  private:
   std::vector<Piece> FindInChunks(Objects& objects, uint64_t offset, uint64_t end);
-  ObjectFile OpenWhole(Objects& objects);
-  ObjectFile OpenChunk(Objects& objects, size_t index);
-  ObjectFile Open(Objects& objects, size_t index, const Chunk& chunk);
+  ObjectFile Open(Objects& objects, size_t index, const Missing& object);
 
   const EntryPtr entry_;
   const std::string path_;

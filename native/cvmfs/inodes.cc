@@ -22,9 +22,11 @@ Inodes::Inodes() {
   nodes_.emplace(kRootInode, std::move(root));
 }
 
+uint64_t Inodes::Wanted(const PathHash& identity) { return static_cast<uint64_t>(identity.first) & kNumberMask; }
+
 // Where two identities want one number, the second takes the next that is free, as long as both are known.
 uint64_t Inodes::Place(const PathHash& identity) const {
-  uint64_t number = static_cast<uint64_t>(identity.first) & kNumberMask;
+  uint64_t number = Wanted(identity);
   for (;; number = (number + 1) & kNumberMask) {
     if (number <= kRootInode) continue;
     auto taken = nodes_.find(number);

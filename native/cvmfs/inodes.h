@@ -21,6 +21,8 @@ class Inodes {
  public:
   Inodes();
 
+  // The number of an entry, unless another one has it.
+  static uint64_t Wanted(const PathHash& identity);
   // The number of an entry in a listing, which the kernel will not hold a reference to.
   uint64_t NumberOf(const PathHash& identity);
   // The same, and the kernel holds one reference more.

@@ -15,18 +15,23 @@ off_t OffsetOf(const std::string& name) {
   return static_cast<off_t>(hash >> 1);
 }
 
-bool ComesBefore(const Listing::Place& a, const Listing::Place& b) {
-  return a.first != b.first ? a.first < b.first : a.second->name < b.second->name;
+bool ComesBefore(off_t offset, const EntryPtr& entry, off_t other_offset, const EntryPtr& other) {
+  return offset != other_offset ? offset < other_offset : entry->name < other->name;
 }
 
 }  // namespace
+
+bool IsListedBefore(const EntryPtr& a, const EntryPtr& b) {
+  return ComesBefore(OffsetOf(a->name), a, OffsetOf(b->name), b);
+}
 
 Listing::Listing(std::weak_ptr<CatalogTree> made_of, const std::vector<EntryPtr>& entries) : tree(std::move(made_of)) {
   places.reserve(entries.size());
   for (const EntryPtr& entry : entries) {
     if (!entry->Has(kFlagHidden)) places.emplace_back(OffsetOf(entry->name), entry);
   }
-  std::sort(places.begin(), places.end(), ComesBefore);
+  std::sort(places.begin(), places.end(),
+            [](const Place& a, const Place& b) { return ComesBefore(a.first, a.second, b.first, b.second); });
   off_t last = kAfterDots;
   for (Place& place : places) last = place.first = std::max(place.first, last + 1);
 }

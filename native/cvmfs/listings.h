@@ -27,6 +27,9 @@ struct Listing {
   std::vector<Place> places;
 };
 
+// In the order of their offsets.
+bool IsListedBefore(const EntryPtr& a, const EntryPtr& b);
+
 using ListingPtr = std::shared_ptr<const Listing>;
 
 // By inode. One is asked for at least twice: with its entries, and for the end.

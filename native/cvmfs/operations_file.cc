@@ -22,6 +22,14 @@ void Open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   fuse_reply_open(request, info);
 }
 
+// Nobody walks through a directory without having listed it.
+void NoteOpened(Repository& repository, const std::shared_ptr<CatalogTree>& tree, uint64_t inode, const EntryPtr& entry,
+                const std::string& path) {
+  uint64_t directory = repository.inodes.ParentOf(inode);
+  ListingPtr listing = repository.listings.Get(directory).value;
+  if (listing && listing->tree.lock() == tree) repository.look_ahead.Opened(directory, listing, entry, path);
+}
+
 ContentPtr ContentOf(Repository& repository, uint64_t inode) {
   PathHash identity = repository.inodes.IdentityOf(inode);
   if (ContentPtr known = repository.contents.Get(identity).value) return known;
@@ -29,8 +37,10 @@ ContentPtr ContentOf(Repository& repository, uint64_t inode) {
   EntryPtr entry = repository.EntryOf(*tree.tree(), inode);
   if (!S_ISREG(entry->mode)) throw Fault{EIO};
   repository.counters.opens++;
-  auto content = std::make_shared<Content>(entry, repository.inodes.PathOf(inode));
+  std::string path = repository.inodes.PathOf(inode);
+  auto content = std::make_shared<Content>(entry, path);
   repository.contents.Put(identity, content);
+  NoteOpened(repository, tree.tree(), inode, entry, path);
   return content;
 }
 

@@ -26,8 +26,12 @@ uint32_t IdMap::operator()(uint32_t id) const {
   return kUnmappedId;
 }
 
-Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask)
-    : options(std::move(repository_options)), objects(options.cache), connections(objects), misses(std::move(ask)) {}
+Repository::Repository(RepositoryOptions repository_options, Misses::Ask ask, LookAhead::Ask ask_ahead)
+    : options(std::move(repository_options)),
+      objects(options.cache),
+      connections(objects),
+      misses(std::move(ask)),
+      look_ahead(objects, std::move(ask_ahead)) {}
 
 std::shared_ptr<CatalogTree> Repository::TreeOrNull() {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -46,9 +50,15 @@ void Repository::SetTree(std::shared_ptr<CatalogTree> tree) {
   dropped = std::exchange(before_, std::exchange(tree_, std::move(tree)));
 }
 
+void Repository::LetGo() {
+  contents.Clear();
+  look_ahead.LetGo();
+}
+
 void Repository::Close() {
   SetTree(nullptr);
   SetTree(nullptr);  // and that before
+  look_ahead.Close();
   contents.Clear();
   listings.Clear();
   connections.Close();

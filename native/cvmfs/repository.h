@@ -17,6 +17,7 @@
 #include "contents.h"
 #include "inodes.h"
 #include "listings.h"
+#include "look_ahead.h"
 #include "misses.h"
 #include "objects.h"
 #include "variables.h"
@@ -63,7 +64,8 @@ struct KernelTraits {
 
 class Repository {
  public:
-  Repository(RepositoryOptions repository_options, Misses::Ask ask);
+  // `ask_ahead` may be empty: then nothing is looked for before it is read.
+  Repository(RepositoryOptions repository_options, Misses::Ask ask, LookAhead::Ask ask_ahead);
 
   const RepositoryOptions options;
   Objects objects;
@@ -72,6 +74,7 @@ class Repository {
   Misses misses;
   Contents contents{kMaxContents};
   Listings listings{kMaxListings};
+  LookAhead look_ahead;
   Counters counters;
   KernelTraits kernel;
 
@@ -81,6 +84,8 @@ class Repository {
   // Every use of the former tree was begun before this returns.
   void SetTree(std::shared_ptr<CatalogTree> tree);
 
+  // Closes objects that are kept open for the next read.
+  void LetGo();
   // No requests come any more: lets go of all files.
   void Close();
 

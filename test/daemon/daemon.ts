@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ask } from '../../src/cli/client.js';
 import type { LayerReport } from '../../src/core/service.js';
+import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
 import { parseMountinfo } from '../../src/host/mountinfo.js';
 import { Jail, ready } from '../system/jail.js';
 import type { Daemon as Process } from '../system/jail.js';
@@ -26,6 +27,12 @@ const PERMANENT = new Set(['l', '.trash', '.lock']);
 /** Give it to a test as `skip`. */
 export const cannotRun: string | false =
   process.getuid?.() === 0 ? false : 'NEEDS ROOT: thinlayerd was not tested';
+
+/** The same for a test that needs CERN's own client. */
+export const cannotRunCerns: string | false =
+  cannotRun ||
+  (findProgram('cvmfs2') === null &&
+    "CERN'S cvmfs2 IS NOT INSTALLED: thinlayerd was tested over a stand-in only");
 
 export interface DaemonOptions {
   /** Below the daemon's directory; `home` if absent. */

@@ -1,4 +1,7 @@
-/** Thin images by CERN's client: a stand-in for its binary, over a signed repository. Whiteouts are plain files in its mount. */
+/**
+ * Thin images by CERN's client, over a signed repository: by a stand-in for its binary, and by the binary itself where it is
+ * installed. Whiteouts are plain files in its mount.
+ */
 
 import assert from 'node:assert/strict';
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -10,7 +13,7 @@ import { FIXTURES } from '../pure/cvmfs/fixtures.js';
 import type { Jail } from '../system/jail.js';
 import { PROJECT_ROOT } from '../system/project.js';
 import { archiveOf } from './archives.js';
-import { cannotRun, Daemon } from './daemon.js';
+import { cannotRun, cannotRunCerns, Daemon } from './daemon.js';
 
 /** First in PATH, in the jail alone. */
 const PROGRAMS = '/usr/local/sbin';
@@ -35,44 +38,69 @@ async function pathsIn(merged: string): Promise<string[]> {
   return names.filter((name) => !name.endsWith('.cvmfscatalog')).sort();
 }
 
-test(
-  'the whole image is seen, whiteouts and all, also after a kill; masks go with the image',
-  { skip: cannotRun },
-  async () => {
-    let config = '';
-    await using daemon = await Daemon.start({
-      before: async (home, jail) => {
-        config = join(home, '../cvmfs-config');
-        await configureThin(config);
-        await installStandIn(jail);
-        await serveThin(jail);
-      },
-      init: false,
-    });
-    const { home } = daemon;
-    await daemon.client.init(home, ['cvmfsMountMethod=internal', `cvmfs.config_dir=${config}`]);
-    await daemon.client.create('image');
-    const descriptor = await archiveOf([{ name: 'thin.json', contents: await thinDescriptor() }]);
-    await daemon.client.applyDiff('image', '', descriptor);
-    await daemon.client.createReadWrite('container', 'image');
-    const merged = daemon.inside(await daemon.client.get('container'));
-    assert.deepEqual(await pathsIn(merged), await expectedPaths());
-    assert.deepEqual(await daemon.client.changes('container', 'image'), []);
+interface Variant {
+  readonly skip: typeof cannotRunCerns;
+  readonly install?: (jail: Jail) => Promise<void>;
+  readonly user?: string;
+}
 
-    await daemon.kill9();
-    assert.match(await readFile(join(merged, 'app/run.sh'), 'utf8'), /^#!/);
-    await daemon.launch();
-    await daemon.client.createReadWrite('other', 'image');
-    const other = daemon.inside(await daemon.client.get('other'));
-    assert.deepEqual(await pathsIn(other), await expectedPaths());
-    const mounts = (await daemon.jail.mounts()).filter((point) => point === `${home}/cvmfs/${FQRN}`);
-    assert.equal(mounts.length, 1);
+const VARIANTS: Readonly<Record<string, Variant>> = {
+  'a stand-in': { skip: cannotRun, install: installStandIn },
+  "CERN's cvmfs2": { skip: cannotRunCerns, user: 'root' },
+  "CERN's cvmfs2 as another user": { skip: cannotRunCerns, user: 'nobody' },
+};
 
-    assert.ok((await readdir(daemon.inside(`${home}/masks`))).length > 0);
-    for (const id of ['container', 'other', 'image']) {
-      await daemon.client.put(id);
-      await daemon.client.remove(id);
-    }
-    assert.deepEqual(await readdir(daemon.inside(`${home}/masks`)), []);
-  },
-);
+for (const [name, { skip, install, user }] of Object.entries(VARIANTS)) {
+  test(
+    `the whole image is seen by ${name}, also after a kill; masks go with the image`,
+    { skip },
+    async () => {
+      let config = '';
+      await using daemon = await Daemon.start({
+        before: async (home, jail) => {
+          config = join(home, '../cvmfs-config');
+          await configureThin(config, undefined, user === undefined ? {} : { CVMFS_USER: user });
+          await install?.(jail);
+          await serveThin(jail);
+        },
+        init: false,
+      });
+      await seesAll(daemon, config);
+      if (user !== undefined) assert.deepEqual(await usersOf(daemon, 'cvmfs2'), [user]);
+    },
+  );
+}
+
+/** Those as whom processes of that name run. */
+async function usersOf(daemon: Daemon, name: string): Promise<string[]> {
+  const lines = (await daemon.jail.run(['ps', '-o', 'user=', '-C', name])).trim().split('\n');
+  return [...new Set(lines.map((line) => line.trim()))];
+}
+
+async function seesAll(daemon: Daemon, config: string): Promise<void> {
+  const { home } = daemon;
+  await daemon.client.init(home, ['cvmfsMountMethod=internal', `cvmfs.config_dir=${config}`]);
+  await daemon.client.create('image');
+  const descriptor = await archiveOf([{ name: 'thin.json', contents: await thinDescriptor() }]);
+  await daemon.client.applyDiff('image', '', descriptor);
+  await daemon.client.createReadWrite('container', 'image');
+  const merged = daemon.inside(await daemon.client.get('container'));
+  assert.deepEqual(await pathsIn(merged), await expectedPaths());
+  assert.deepEqual(await daemon.client.changes('container', 'image'), []);
+
+  await daemon.kill9();
+  assert.match(await readFile(join(merged, 'app/run.sh'), 'utf8'), /^#!/);
+  await daemon.launch();
+  await daemon.client.createReadWrite('other', 'image');
+  const other = daemon.inside(await daemon.client.get('other'));
+  assert.deepEqual(await pathsIn(other), await expectedPaths());
+  const mounts = (await daemon.jail.mounts()).filter((point) => point === `${home}/cvmfs/${FQRN}`);
+  assert.equal(mounts.length, 1);
+
+  assert.ok((await readdir(daemon.inside(`${home}/masks`))).length > 0);
+  for (const id of ['container', 'other', 'image']) {
+    await daemon.client.put(id);
+    await daemon.client.remove(id);
+  }
+  assert.deepEqual(await readdir(daemon.inside(`${home}/masks`)), []);
+}

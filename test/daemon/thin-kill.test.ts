@@ -9,7 +9,7 @@ import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import type { Daemon as Process } from '../system/jail.js';
 import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
-import { cannotRun } from './daemon.js';
+import { cannotRun, cannotRunCerns } from './daemon.js';
 import type { Daemon } from './daemon.js';
 import { startThin } from './thin-daemon.js';
 
@@ -82,8 +82,11 @@ class Readers {
   }
 }
 
-async function withReaders(body: (daemon: Daemon, readers: Readers) => Promise<void>): Promise<void> {
-  await using started = await startThin();
+async function withReaders(
+  source: string,
+  body: (daemon: Daemon, readers: Readers) => Promise<void>,
+): Promise<void> {
+  await using started = await startThin([`cvmfs.mount=${source}`]);
   const { daemon } = started;
   await daemon.client.create('image');
   const contents = await thinDescriptor();
@@ -137,12 +140,18 @@ async function assertEnds(daemon: Daemon, readers: Readers): Promise<void> {
   assert.deepEqual(await daemon.mounts(), []);
 }
 
+/** `CLIENT` in the name stands for who mounts: our own process, and CERN's binary where it is installed. */
 function killTest(name: string, body: (daemon: Daemon, readers: Readers) => Promise<void>): void {
-  void test(name, { skip: cannotRun }, () => withReaders(body));
+  void test(name.replace('CLIENT', 'thinlayer-cvmfs'), { skip: cannotRun }, () =>
+    withReaders('embedded', body),
+  );
+  void test(name.replace('CLIENT', "CERN's cvmfs2"), { skip: cannotRunCerns }, () =>
+    withReaders('cvmfs2', body),
+  );
 }
 
 killTest(
-  'thinlayer-cvmfs is killed: its containers get an error, others run on a mount that is made anew',
+  'CLIENT is killed: its containers get an error, others run on a mount that is made anew',
   async (daemon, readers) => {
     await killClient(daemon);
     const words = await readers.untilAll('to fail', (said) => said.at(-1) !== 'read');
@@ -152,7 +161,7 @@ killTest(
     await assertNothingDead(daemon);
     assert.match(
       await readFile(daemon.path('thinlayerd.log'), 'utf8'),
-      /the process that served the repository .* ended; its log is/,
+      /served the repository thin\.example\.org ended; /,
     );
     const causes = async () =>
       (await daemon.layers()).filter(({ cause }) => cause !== null).map(({ id }) => String(id));
@@ -164,7 +173,7 @@ killTest(
 );
 
 killTest(
-  'thinlayerd is killed: its containers read on, and the next one knows them',
+  'thinlayerd is killed: its containers read on by CLIENT, and the next one knows them',
   async (daemon, readers) => {
     const pid = await clientPid(daemon);
     await daemon.kill9();
@@ -183,7 +192,7 @@ killTest(
 );
 
 killTest(
-  'both are killed: its containers get an error, and the next daemon makes the mount anew',
+  'both thinlayerd and CLIENT are killed: its containers get an error, and the next daemon makes the mount anew',
   async (daemon, readers) => {
     await daemon.kill9();
     await killClient(daemon);

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inflateSync } from 'node:zlib';
@@ -32,6 +32,8 @@ export class MountedFixture {
   readonly mountpoint: string;
   readonly cache: string;
   readonly misses: Miss[] = [];
+  /** Paths of files that were told ahead of their readers. */
+  readonly told: string[] = [];
   /** How often the mount ended by itself. */
   readonly ends: (Error | undefined)[] = [];
   onEnd: (error: Error | undefined) => void = () => undefined;
@@ -48,7 +50,7 @@ export class MountedFixture {
     this.#folders = folders;
   }
 
-  /** `folders` of test/fixtures/cvmfs, later ones laid over earlier ones; the first one's manifest is mounted. */
+  /** `folders` of test/fixtures/cvmfs, or of elsewhere by absolute paths; later ones laid over earlier ones; the first one's manifest is mounted. */
   static async make(
     t: TestContext,
     folders: readonly string[],
@@ -70,6 +72,7 @@ export class MountedFixture {
         fixture.ends.push(error);
         fixture.onEnd(error);
       },
+      (files) => void fixture.told.push(...files.map(({ path }) => path)),
     );
     await fixture.show(folders[0] ?? '');
     return fixture;
@@ -96,7 +99,7 @@ export class MountedFixture {
 
   /** The root catalog of this folder's manifest. */
   async show(folder: string): Promise<void> {
-    const manifest = readFileSync(join(FIXTURES, folder, '.cvmfspublished'), 'latin1');
+    const manifest = readFileSync(resolve(FIXTURES, folder, '.cvmfspublished'), 'latin1');
     const field = (letter: string): string => new RegExp(`^${letter}(.*)$`, 'm').exec(manifest)?.[1] ?? '';
     const hash = field('C');
     const object = `${hash.slice(0, 2)}/${hash.slice(2)}C`;
@@ -107,8 +110,8 @@ export class MountedFixture {
   /** Puts an object into the cache. Synchronous: the pool's threads may all wait for the mount. False: there is none. */
   provide(object: string, compressed: boolean): boolean {
     const paths = this.#folders.flatMap((folder) => [
-      join(FIXTURES, folder, 'data', object.replace('.raw', '')),
-      join(FIXTURES, folder, `.cvmfsalt-${object.replace('/', '')}`),
+      resolve(FIXTURES, folder, 'data', object.replace('.raw', '')),
+      resolve(FIXTURES, folder, `.cvmfsalt-${object.replace('/', '')}`),
     ]);
     const found = paths.findLast((path) => existsSync(path));
     if (found === undefined) return false;

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { ThinlayerError } from '../../core/errors.js';
-import type { Miss } from './mount.js';
+import type { Miss, Wanted } from './mount.js';
 
 /** From dist/src/cvmfs/embedded/addon.js. `THINLAYER_CVMFS_ADDON` names another build of it: see test/sanitized/run.sh. */
 const ADDON =
@@ -32,6 +32,7 @@ export interface NativeOptions {
   readonly variables: Readonly<Record<string, string>>;
   readonly hideMagicXattrs: boolean;
   readonly kernelCacheSeconds: number;
+  readonly looksAhead: boolean;
   /** Of mount(8): each one whole, commas in it are not separators. */
   readonly mountOptions: readonly string[];
 }
@@ -55,14 +56,18 @@ export interface CvmfsAddon {
   mountRepository(
     options: NativeOptions,
     onMiss: (miss: Miss) => void,
+    onAhead: (files: readonly Wanted[]) => void,
     onEnd: (errno: number) => void,
   ): Promise<NativeMount>;
 }
 
-/** Throws `failed_precondition` if it is not built, built for another Node, or a library is missing. */
+let loaded: CvmfsAddon | undefined;
+
+/** Once for all. Throws `failed_precondition` if it is not built, built for another Node, or a library is missing. */
 export function loadCvmfsAddon(): CvmfsAddon {
   try {
-    return createRequire(import.meta.url)(ADDON) as CvmfsAddon;
+    loaded ??= createRequire(import.meta.url)(ADDON) as CvmfsAddon;
+    return loaded;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ThinlayerError(

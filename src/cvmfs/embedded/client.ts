@@ -342,6 +342,7 @@ async function mountOn(
       void provided.then((errno) => mount.complete(miss.number, errno));
     },
     ended,
+    starts ? (files) => void starts.lookAhead(files) : undefined,
   );
   return mount;
 }

@@ -6,6 +6,7 @@ interface Flight<T> {
   readonly result: Promise<T>;
   readonly abort: AbortController;
   waiting: number;
+  over: boolean;
 }
 
 export class Flights<T> {
@@ -19,11 +20,9 @@ export class Flights<T> {
   ): Promise<T> {
     const flight = this.#flights.get(key) ?? this.#start(key, work);
     flight.waiting += 1;
-    const gone = new AbortController();
     try {
-      return await Promise.race([flight.result, givenUp(signal, gone.signal)]);
+      return await (signal ? unlessGivenUp(flight.result, signal) : flight.result);
     } finally {
-      gone.abort();
       flight.waiting -= 1;
       if (flight.waiting === 0) this.#end(key, flight);
     }
@@ -31,27 +30,28 @@ export class Flights<T> {
 
   #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
     const abort = new AbortController();
-    const flight = { result: work(abort.signal), abort, waiting: 0 };
+    const over = () => void (flight.over = true);
+    const flight = { result: work(abort.signal), abort, waiting: 0, over: false };
+    flight.result.then(over, over);
     this.#flights.set(key, flight);
     return flight;
   }
 
+  /** A failure was told to those who waited; those who gave up do not want to know. */
   #end(key: string, flight: Flight<T>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    flight.abort.abort();
-    flight.result.catch(() => {
-      // Told to those who waited; those who gave up do not want to know.
-    });
+    if (!flight.over) flight.abort.abort();
   }
 }
 
-/** Rejects when `signal` says so; settles never otherwise, and forgets its caller at `gone`. */
-function givenUp(signal: AbortSignal | undefined, gone: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
+/** Rejects when `signal` says so. */
+function unlessGivenUp<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
     const leave = () =>
       reject(new ThinlayerError('aborted', 'the fetch was cancelled by its caller', { op: 'fetch' }));
-    if (signal?.aborted) leave();
-    signal?.addEventListener('abort', leave, { once: true });
-    gone.addEventListener('abort', () => signal?.removeEventListener('abort', leave), { once: true });
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    const stay = () => signal.removeEventListener('abort', leave);
+    result.then(resolve, reject).finally(stay);
   });
 }

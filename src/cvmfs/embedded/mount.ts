@@ -13,9 +13,8 @@ import type { ByteString } from '../../core/tree.js';
 import { loadCvmfsAddon } from './addon.js';
 import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
 
-export interface Miss {
-  /** For `complete`. All requests for one object share one miss. */
-  readonly number: number;
+/** An object that somebody needs, or is about to. */
+export interface Wanted {
   /** Its path below the cache directory: "b6/c1…P". */
   readonly object: string;
   /** As stored on the server; catalogs always are. */
@@ -24,7 +23,12 @@ export interface Miss {
   readonly size: number;
   /** Of the file or catalog in the repository, for messages. */
   readonly path: string;
-  /** The same, exactly. */
+}
+
+export interface Miss extends Wanted {
+  /** For `complete`. All requests for one object share one miss. */
+  readonly number: number;
+  /** Its path, exactly. */
   readonly pathBytes: ByteString;
   /** Its contents are not among the repository's objects, but on a server of external files, by its path. */
   readonly external: boolean;
@@ -83,15 +87,20 @@ export interface CvmfsMount {
 /**
  * Resolves when the mount stands. `onMiss` is called on the JavaScript thread, and must see to it that `complete` is called
  * for each miss. `onEnd`: the mount ended though nobody called `unmount`; the kernel unmounted it, or with an error.
+ * `onAhead` is told of objects that are not in the cache, and will be missed soon if whoever reads a directory's files one
+ * after the other goes on; without it, nobody looks for such readers.
  */
 export async function mountRepository(
   options: MountOptions,
   onMiss: (miss: Miss) => void,
   onEnd: (error?: Error) => void,
+  onAhead?: (files: readonly Wanted[]) => void,
 ): Promise<CvmfsMount> {
   check(options);
   const { mountpoint } = options;
-  const mounting = loadCvmfsAddon().mountRepository(nativeOptions(options), onMiss, (errno) => {
+  const native = { ...nativeOptions(options), looksAhead: onAhead !== undefined };
+  const ignore = () => undefined;
+  const mounting = loadCvmfsAddon().mountRepository(native, onMiss, onAhead ?? ignore, (errno) => {
     void ended(mounting, mountpoint, errno).then(onEnd);
   });
   try {
@@ -172,7 +181,7 @@ function check(options: MountOptions): void {
   }
 }
 
-function nativeOptions(options: MountOptions): NativeOptions {
+function nativeOptions(options: MountOptions): Omit<NativeOptions, 'looksAhead'> {
   const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner, namespace } = options;
   const ids = (all: number | undefined, { entries, others }: IdMap, ranges: IdMaps['uids']): NativeIds => ({
     all: all ?? null,

@@ -37,6 +37,11 @@ export async function openedOn(engine: Engine): Promise<Opened> {
   return opened;
 }
 
+/** Promises settle; no time passes. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
 export function id(text: string): LayerId {
   return text as LayerId;
 }

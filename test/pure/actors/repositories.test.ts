@@ -10,6 +10,7 @@ import { ThinlayerError } from '../../../src/core/errors.js';
 import { fakeRepositorySource } from '../../fakes/repository-source.js';
 import type { FakeRepositorySource } from '../../fakes/repository-source.js';
 import { signalled } from '../../fakes/signalled.js';
+import { settled } from './harness.js';
 
 const R = 'a.example.org';
 const S = 'b.example.org';
@@ -27,11 +28,6 @@ function repositoriesOn(t: TestContext, source: FakeRepositorySource = fakeRepos
   t.after(() => repositories.stop());
   const states = () => [...repositories.states()].map((r) => `${r.repository} ${r.state} ${r.holders}`);
   return { source, repositories, states };
-}
-
-/** Promises settle; no time passes. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
 }
 
 const broken = new ThinlayerError('unavailable', 'the server of a.example.org does not answer');

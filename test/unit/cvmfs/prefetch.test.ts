@@ -155,6 +155,37 @@ test('what was not used for long makes room', async (t) => {
   assert.ok(client.objects.cache.facts.bytes <= 1_000_000);
 });
 
+test('what is about to be read is fetched, and one that cannot be had is an error to its reader only', async (t) => {
+  const server = await serverOf(t);
+  const objects = publish(server, 30, 5000);
+  const files = objects.map((object) => ({ ...object, path: `/layers/one/${object.object}` }));
+  const { starts, client, files: profiles, name, warnings } = await startsOf(t, server);
+  await starts.begin('a', LAYERS);
+  await starts.lookAhead(files.slice(0, 20));
+  assert.equal(client.objects.cache.facts.objects, 20);
+  starts.opened(objects.slice(0, 8).map(({ object }) => object));
+  assert.deepEqual(
+    [starts.statistics.objects, starts.statistics.hits, starts.statistics.wastedBytes],
+    [20, 8, 12 * 5000],
+  );
+  server.files.delete(`data/${objects[20]?.object}`);
+  await starts.lookAhead(files.slice(20, 21));
+  await starts.end('a');
+  assert.deepEqual(await profiles.read(name), objects.slice(0, 8), 'what was opened belongs to the start');
+  assert.deepEqual(warnings, []);
+});
+
+test('nothing is evicted for what is about to be read, however old it is', async (t) => {
+  const server = await serverOf(t);
+  const { starts, client, read } = await startsOf(t, server, { limit: 1_000_000 });
+  for (const object of publish(server, 8, 100_000)) await read(object);
+  client.clock.time += 3_600_000;
+  const files = publish(server, 20, 99_000).map((object) => ({ ...object, path: '/f' }));
+  await starts.lookAhead(files);
+  assert.equal(starts.statistics.objects, 2);
+  assert.equal(client.objects.cache.facts.objects, 10);
+});
+
 test('misses take the connections: ahead is fetched over what they leave', async () => {
   const prefetcher = new Prefetcher(4);
   const begun: number[] = [];

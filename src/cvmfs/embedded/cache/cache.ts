@@ -148,6 +148,11 @@ export class Cache {
     return { directory: this.directory, limit, bytes, objects: count, pinnedBytes, evictions };
   }
 
+  /** Bytes that can be added without evicting anything. */
+  get free(): number {
+    return this.#room.free;
+  }
+
   /** Bytes that can be added without evicting what was used within the last `milliseconds`. */
   roomWithout(milliseconds: number): number {
     return this.#room.without(this.#clock.now() - milliseconds);

@@ -38,6 +38,11 @@ export class Room {
     return this.#limit;
   }
 
+  /** Bytes that can be written without evicting anything. */
+  get free(): number {
+    return Math.max(0, this.#limit - this.#usage.bytes - this.#reserved);
+  }
+
   /** Bytes that can be written without evicting what was used since that time. */
   without(since: number): number {
     if (this.#limit === Infinity) return Infinity;

@@ -7,31 +7,22 @@
  */
 
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 
 import type { Dispatcher } from 'undici';
 
+import type { Body } from './body.js';
+import { Exchange } from './exchange.js';
 import { Client } from './undici.js';
 import type { Connector } from './undici.js';
-
-export interface Answer {
-  readonly statusCode: number;
-  readonly headers: Dispatcher.ResponseData['headers'];
-  readonly body: Dispatcher.ResponseData['body'];
-  /** Something of the body was read: more may come. */
-  readonly readOn: () => void;
-}
 
 const KEEP_ALIVE_MS = 20_000;
 /** What may arrive ahead of a body's reader. */
 const AHEAD = 4 * 1024 * 1024;
-/** Of undici's own, which would pause its parser. */
-const NEVER_FULL = Number.MAX_SAFE_INTEGER;
 
 export class Connection {
   readonly #client: Client;
   #socket: Socket | null = null;
-  #body: Readable | null = null;
+  #body: Body | null = null;
   #held = false;
 
   constructor(origin: string, connect: Connector) {
@@ -46,18 +37,12 @@ export class Connection {
     });
   }
 
-  /** `released`: when the body ended, one way or the other, or there is none. */
-  async ask(question: Dispatcher.RequestOptions, released: () => void): Promise<Answer> {
-    try {
-      const asked = { ...question, headersTimeout: 0, bodyTimeout: 0, highWaterMark: NEVER_FULL };
-      const { statusCode, headers, body } = await this.#client.request(asked);
-      this.#body = body;
-      body.once('close', released);
-      return { statusCode, headers, body, readOn: () => this.#readOn() };
-    } catch (error) {
-      released();
-      throw error;
-    }
+  /** `released`: when the body has arrived, or nothing more of it will. */
+  ask(question: Dispatcher.DispatchOptions, released: () => void): Exchange {
+    const exchange = new Exchange({ released, readOn: () => this.#readOn() });
+    this.#body = exchange.body;
+    this.#client.dispatch({ ...question, headersTimeout: 0, bodyTimeout: 0 }, exchange);
+    return exchange;
   }
 
   async close(): Promise<void> {
@@ -72,7 +57,6 @@ export class Connection {
       return this.#held ? null : read(size);
     };
     this.#socket = socket;
-    this.#body = null;
     this.#held = false;
   }
 
@@ -83,6 +67,6 @@ export class Connection {
   }
 
   #lags(): boolean {
-    return this.#body !== null && !this.#body.destroyed && this.#body.readableLength > AHEAD;
+    return this.#body !== null && this.#body.waiting > AHEAD;
   }
 }

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 
 import { VERSION } from '../../../core/version.js';
 import { Connection } from './connection.js';
-import type { Answer } from './connection.js';
+import type { Exchange } from './exchange.js';
 import { rangeHeader } from './range.js';
 import type { ByteRange } from './range.js';
 import type { Route } from './routes.js';
@@ -20,7 +20,6 @@ export interface Question {
   readonly path: string;
   readonly noCache: boolean;
   readonly range?: ByteRange | undefined;
-  readonly signal: AbortSignal;
 }
 
 const PAST_CACHES = { pragma: 'no-cache', 'cache-control': 'no-cache' };
@@ -37,20 +36,20 @@ export class Connections {
     this.#connectMs = connectMs;
   }
 
-  async ask(route: Route, { path, noCache, range, signal }: Question): Promise<Answer> {
+  ask(route: Route, { path, noCache, range }: Question): Exchange {
     const url = new URL(`${route.host}/${path}`);
     const headers = { ...USER_AGENT, ...(noCache ? PAST_CACHES : {}), ...rangeHeader(range) };
-    const common = { method: 'GET', signal } as const;
+    const common = { method: 'GET' } as const;
     const timeout = this.#connectMs;
     if (route.proxy === null) {
       const make = () => new Connection(url.origin, buildConnector({ timeout }));
-      return await this.#ask(url.origin, make, { ...common, headers, path: url.pathname });
+      return this.#ask(url.origin, make, { ...common, headers, path: url.pathname });
     }
     const proxy = new URL(route.proxy);
     if (url.protocol === 'https:') {
       const tunnel = () => tunnelConnector(proxy.origin, { ...USER_AGENT, ...credentials(proxy) }, timeout);
       const make = () => new Connection(url.origin, tunnel());
-      return await this.#ask(`${url.origin} through ${route.proxy}`, make, {
+      return this.#ask(`${url.origin} through ${route.proxy}`, make, {
         ...common,
         headers,
         path: url.pathname,
@@ -59,7 +58,7 @@ export class Connections {
     // A proxy of plain HTTP is asked for the whole URL (RFC 9112, section 3.2.2): caches are of no use to a tunnel.
     const make = () => new Connection(proxy.origin, buildConnector({ timeout }));
     const asked = { ...headers, ...credentials(proxy), host: url.host };
-    return await this.#ask(proxy.origin, make, { ...common, headers: asked, path: url.href });
+    return this.#ask(proxy.origin, make, { ...common, headers: asked, path: url.href });
   }
 
   async close(): Promise<void> {
@@ -69,12 +68,12 @@ export class Connections {
     await Promise.all(all.map((connection) => connection.close()));
   }
 
-  async #ask(key: string, make: () => Connection, question: Dispatcher.RequestOptions): Promise<Answer> {
+  #ask(key: string, make: () => Connection, question: Dispatcher.DispatchOptions): Exchange {
     const idle = this.#idle.get(key) ?? [];
     this.#idle.set(key, idle);
     const connection = idle.pop() ?? make();
     this.#all.add(connection);
-    return await connection.ask(question, () => void idle.push(connection));
+    return connection.ask(question, () => void idle.push(connection));
   }
 }
 

@@ -2,9 +2,10 @@
 
 import { ThinlayerError } from '../../../core/errors.js';
 import { refusal } from '../refusal.js';
-import type { Answer } from './connection.js';
+import type { Body } from './body.js';
 import type { Connections } from './connections.js';
 import type { HostCounts } from './counters.js';
+import type { Answer } from './exchange.js';
 import { networkFailure, statusFailure, suspect } from './failure.js';
 import { rangeFault } from './range.js';
 import type { ByteRange } from './range.js';
@@ -40,7 +41,7 @@ export async function transfer<T>(
   const { route, signal } = attempt;
   const watch = new Watch(attempt.limits, suspect(route), signal);
   try {
-    const response = await ask(connections, attempt, watch.signal);
+    const response = await ask(connections, attempt, watch);
     await checkAnswer(response, attempt);
     watch.pause();
     return await receive(arriving(response, attempt, watch));
@@ -55,10 +56,12 @@ export async function transfer<T>(
   }
 }
 
-async function ask(connections: Connections, attempt: Attempt, signal: AbortSignal) {
+async function ask(connections: Connections, attempt: Attempt, watch: Watch): Promise<Answer> {
   const { path, noCache, range } = attempt;
+  const exchange = connections.ask(attempt.route, { path, noCache, range });
+  watch.onEnd((reason) => exchange.abort(reason));
   try {
-    return await connections.ask(attempt.route, { path, noCache, range, signal });
+    return await exchange.answer;
   } catch (error) {
     throw networkFailure(error, attempt.route);
   }
@@ -68,8 +71,8 @@ async function checkAnswer(response: Answer, attempt: Attempt): Promise<void> {
   const fault = answerFault(response, attempt);
   if (!fault) return;
   const length = Number(response.headers['content-length'] ?? Infinity);
-  if (length <= SMALL_BODY) await response.body.dump({ limit: SMALL_BODY });
-  else response.body.on('error', ignoreOwnEnd).destroy();
+  if (length <= SMALL_BODY) await readToEnd(response.body);
+  else response.body.destroy();
   throw fault;
 }
 
@@ -81,8 +84,14 @@ function answerFault(response: Answer, attempt: Attempt): Error | null {
   return failure ?? wrongPart ?? headerFault(response, attempt);
 }
 
-/** A body destroyed before its end says so, to whoever destroyed it. */
-function ignoreOwnEnd(): void {}
+/** What it says, or why it ends, is of no interest: the answer is refused already. */
+async function readToEnd(body: Body): Promise<void> {
+  try {
+    while (await body.next()) continue;
+  } catch {
+    body.destroy();
+  }
+}
 
 function headerFault({ headers }: Answer, { path, bound }: Attempt): ThinlayerError | null {
   const encoding = headers['content-encoding'];
@@ -99,28 +108,27 @@ async function* arriving(
   watch: Watch,
 ): Arriving {
   let total = 0;
-  const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   try {
     for (;;) {
       watch.resume();
-      const next = await read(chunks, route);
-      if (next.done) return;
+      const chunk = await read(body, route);
+      if (chunk === null) return;
       readOn();
-      total += next.value.length;
-      counts.bytes += next.value.length;
-      watch.arrived(next.value.length);
+      total += chunk.length;
+      counts.bytes += chunk.length;
+      watch.arrived(chunk.length);
       if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
       watch.pause();
-      yield next.value;
+      yield chunk;
     }
   } finally {
-    body.on('error', ignoreOwnEnd).destroy();
+    body.destroy();
   }
 }
 
-async function read(chunks: AsyncIterator<Buffer>, route: Route): Promise<IteratorResult<Buffer>> {
+async function read(body: Body, route: Route): Promise<Buffer | null> {
   try {
-    return await chunks.next();
+    return await body.next();
   } catch (error) {
     throw networkFailure(error, route);
   }

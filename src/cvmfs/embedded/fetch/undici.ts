@@ -14,9 +14,6 @@ export type Client = undici.Client;
 export type Connector = undici.buildConnector.connector;
 export const buildConnector = load('undici/lib/core/connect.js') as typeof undici.buildConnector;
 
-/** What the index does for all of its ways to ask. */
+/** What the index does, for all of its ways to ask. */
 const dispatcher = load('undici/lib/dispatcher/dispatcher.js') as { prototype: object };
-Object.assign(dispatcher.prototype, {
-  request: load('undici/lib/api/api-request.js') as unknown,
-  connect: load('undici/lib/api/api-connect.js') as unknown,
-});
+Object.assign(dispatcher.prototype, { connect: load('undici/lib/api/api-connect.js') as unknown });

@@ -14,25 +14,28 @@ export interface SpeedLimits {
 export class Watch {
   readonly #limits: SpeedLimits;
   readonly #blame: 'host' | 'proxy';
-  readonly #abort = new AbortController();
   readonly #window: NodeJS.Timeout;
   readonly #total: NodeJS.Timeout;
   readonly #outer: AbortSignal | undefined;
   #bytes = 0;
   #paused = false;
+  #reason: Error | null = null;
+  #tell: (reason: Error) => void = () => {};
 
   constructor(limits: SpeedLimits, blame: 'host' | 'proxy', outer: AbortSignal | undefined) {
     this.#limits = limits;
     this.#blame = blame;
     this.#outer = outer;
     this.#window = setInterval(() => this.#look(), limits.timeoutMs);
-    this.#total = setTimeout(() => this.#end(`took longer than ${limits.totalMs} ms`), limits.totalMs);
+    this.#total = setTimeout(() => this.#tooSlow(`took longer than ${limits.totalMs} ms`), limits.totalMs);
     outer?.addEventListener('abort', this.#pass);
     if (outer?.aborted) this.#pass();
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** Called once, when the transfer has to end: with why. */
+  onEnd(tell: (reason: Error) => void): void {
+    this.#tell = tell;
+    if (this.#reason) tell(this.#reason);
   }
 
   arrived(bytes: number): void {
@@ -57,15 +60,19 @@ export class Watch {
   #look(): void {
     const { timeoutMs, lowSpeed } = this.#limits;
     const tooSlow = this.#bytes < (lowSpeed * timeoutMs) / 1000;
-    if (tooSlow && !this.#paused) this.#end(`sent ${this.#bytes} bytes within ${timeoutMs} ms`);
+    if (tooSlow && !this.#paused) this.#tooSlow(`sent ${this.#bytes} bytes within ${timeoutMs} ms`);
     this.#bytes = 0;
   }
 
-  #end(message: string): void {
-    this.#abort.abort(new TransferFailure(this.#blame, message, { accident: true }));
+  #tooSlow(message: string): void {
+    this.#end(new TransferFailure(this.#blame, message, { accident: true }));
   }
 
-  readonly #pass = (): void => {
-    this.#abort.abort(this.#outer?.reason);
-  };
+  #end(reason: Error): void {
+    if (this.#reason) return;
+    this.#reason = reason;
+    this.#tell(reason);
+  }
+
+  readonly #pass = (): void => this.#end(new Error('the caller gave up'));
 }

@@ -43,7 +43,7 @@ export class Prefetcher {
         }
       }
     };
-    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, work));
+    const ends = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, items.length) }, work));
     const failure = ends.find((end) => end.status === 'rejected');
     if (failure) throw failure.reason;
   }

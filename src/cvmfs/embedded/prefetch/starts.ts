@@ -3,11 +3,14 @@
  * start ends with the container, or when it has gone on for so long that what is read is the program's work.
  */
 
+import { setMaxListeners } from 'node:events';
+
 import { asThinlayerError, ThinlayerError } from '../../../core/errors.js';
 import type { PrefetchCounts } from '../../../core/repository.js';
 import { parseObjectPath } from '../object-id.js';
 import type { Objects } from '../objects.js';
 import { Ahead } from './ahead.js';
+import { LookAhead } from './look-ahead.js';
 import { Prefetcher } from './prefetcher.js';
 import type { ProfiledObject } from './profile.js';
 import { ProfileFiles } from './profile-files.js';
@@ -46,12 +49,21 @@ export class Starts {
   readonly #fetching = new Map<string, Promise<void>>();
   readonly #asked = new Map<string, Asked>();
   readonly #closed = new AbortController();
+  readonly #lookAhead: LookAhead;
   #recorded = 0;
 
   constructor(options: StartsOptions) {
     this.#options = options;
     this.#files = new ProfileFiles(options.objects.cache.directory);
     this.#prefetcher = new Prefetcher(options.connections);
+    const { signal } = this.#closed;
+    setMaxListeners(0, signal); // One for each object under way.
+    this.#lookAhead = new LookAhead({
+      objects: options.objects,
+      prefetcher: this.#prefetcher,
+      ahead: this.#ahead,
+      signal,
+    });
   }
 
   get statistics(): PrefetchCounts & { readonly starts: number } {
@@ -80,10 +92,14 @@ export class Starts {
   /** Somebody waits for this object, which `work` brings. */
   async duringMiss<T>(asked: Asked, work: () => Promise<T>): Promise<T> {
     for (const { recording } of this.#running.values()) recording.see(asked);
-    this.#asked.set(asked.object, asked);
-    const oldest = this.#asked.keys().next();
-    if (this.#asked.size > MAX_REMEMBERED && !oldest.done) this.#asked.delete(oldest.value);
+    this.#remember(asked);
     return await this.#prefetcher.duringMiss(work);
+  }
+
+  /** They are read soon, if somebody goes on as before: `opened` tells. */
+  async lookAhead(files: readonly Asked[]): Promise<void> {
+    for (const file of files) this.#remember(file);
+    await this.#lookAhead.fetch(files);
   }
 
   opened(objects: readonly string[]): void {
@@ -100,6 +116,12 @@ export class Starts {
     this.#closed.abort();
     await Promise.all([...this.#running.values()].map((start) => this.#finish(start)));
     await Promise.all(this.#fetching.values());
+  }
+
+  #remember(asked: Asked): void {
+    this.#asked.set(asked.object, asked);
+    const oldest = this.#asked.keys().next();
+    if (this.#asked.size > MAX_REMEMBERED && !oldest.done) this.#asked.delete(oldest.value);
   }
 
   /** Empty if there is none that can be trusted to be one. */
