@@ -10,6 +10,7 @@ import { ready } from '../system/jail.js';
 import { Lab } from '../system/lab.js';
 import { check, run, waitFor } from '../system/process.js';
 import { CACHE, PROJECT_ROOT } from '../system/project.js';
+import { dropCaches } from './client-lab.js';
 
 const FAR = '10.0.0.2';
 const REGISTRY = `${FAR}:5000`;
@@ -17,7 +18,7 @@ const REGISTRY = `${FAR}:5000`;
 const CONFIG = '/run/cvmfs-config';
 const RATE = '100mbit';
 export const FAT = `${REGISTRY}/fat`;
-export const THIN = 'thin';
+export const THIN = `${REGISTRY}/thin`;
 
 /** Milliseconds that the repository's server waits before it answers, and its port. */
 export const PORTS = { 0: 8000, 20: 8020 } as const;
@@ -78,13 +79,14 @@ export class ThinLab implements AsyncDisposable {
     this.latency = latency;
   }
 
-  /** The repository stays mounted, and its catalogs are known. */
+  /** The repository stays mounted, and its catalogs are known; the kernel, too, forgets what it has of its files. */
   async emptyCache(keep: 'nothing' | 'profiles'): Promise<void> {
     const cache = this.path('config/cache/thinlayer', IMAGES_FQRN);
     for (const name of await readdir(cache).catch(() => [])) {
       const goes = /^[0-9a-f]{2}$/.test(name) || (name === 'profiles' && keep === 'nothing');
       if (goes) await rm(join(cache, name), { recursive: true });
     }
+    await dropCaches();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,6 +119,7 @@ export class ThinLab implements AsyncDisposable {
 
   private async fill(tar: string): Promise<void> {
     await importTree(this.lab, THIN, this.path('image'));
+    await this.lab.docker('push', '-q', THIN);
     await this.lab.docker('import', tar, FAT);
     await this.lab.docker('push', '-q', FAT);
     await this.lab.docker('rmi', FAT);

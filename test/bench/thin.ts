@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { check } from '../system/process.js';
 import { pluginSocket } from '../system/drivers.js';
 import { newId } from './calls.js';
+import { dropCaches } from './client-lab.js';
 import { PluginClient } from './client.js';
 import { elapsed, median } from './measure.js';
 import { FAT, THIN, ThinLab } from './thin-lab.js';
@@ -53,7 +54,7 @@ function title(text: string): void {
 
 function row(name: string, { ms, bytes }: Taken): void {
   console.log(
-    `${name.padEnd(52)} ${ms.toFixed(0).padStart(7)} ms ${(bytes / 1e6).toFixed(2).padStart(7)} MB`,
+    `${name.padEnd(56)} ${ms.toFixed(0).padStart(7)} ms ${(bytes / 1e6).toFixed(2).padStart(7)} MB`,
   );
 }
 
@@ -65,23 +66,27 @@ async function coldStart(thin: ThinLab): Promise<void> {
   const mounted = await after(() => thin.emptyCache('nothing'));
   const both = await after(() => thin.emptyCache('profiles'));
   const warm = await after(() => Promise.resolve());
+  const pulledAndRun = (image: string, between: () => Promise<unknown>) =>
+    measured(
+      thin,
+      () => lab.docker('pull', '-q', image).then(() => run(thin, image)),
+      () => lab.docker('rmi', image).then(between),
+    );
+  const pulledThin = await pulledAndRun(THIN, () => thin.forget('nothing', 0));
   await lab.docker('pull', '-q', FAT);
-  const pull = await measured(
-    thin,
-    () => lab.docker('pull', '-q', FAT).then(() => run(thin, FAT)),
-    () => lab.docker('rmi', FAT),
-  );
+  const pull = await pulledAndRun(FAT, dropCaches);
   title('python3 says hello, over 100 Mbit/s');
   row('thin image, cold: no cache, repository not mounted', cold);
   row('… with the profile that another machine recorded', foretold);
   row('… with the repository mounted already, no profile', mounted);
   row('… with both', both);
   row('thin image, warm', warm);
+  row('thin image, docker pull and run, with nothing of it here', pulledThin);
   row('ordinary image, docker pull and run', pull);
   const percent = ((100 * cold.bytes) / pull.bytes).toFixed(1);
-  const times = [cold, foretold, mounted, both].map(({ ms }) => `${(pull.ms / ms).toFixed(1)} ×`);
+  const times = [cold, foretold, mounted, both, pulledThin].map(({ ms }) => `${(pull.ms / ms).toFixed(1)} ×`);
   console.log(
-    `the four cold starts are ${times.join(', ')} as fast as the pull, with ${percent} % of its bytes`,
+    `the cold starts are ${times.join(', ')} (docker pull and run) as fast as the pull, with ${percent} % of its bytes`,
   );
 }
 
