@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { parseMountinfo } from '../../src/host/mountinfo.js';
 import type { MountEntry } from '../../src/host/mountinfo.js';
 import type { Jail } from '../system/jail.js';
-import { run } from '../system/process.js';
+import { run, waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
 import { daemonTest } from './daemon.js';
 import type { Daemon } from './daemon.js';
@@ -65,7 +65,8 @@ daemonTest(
     await rm(directory, { recursive: true });
     await daemon.restart();
     assert.equal(await daemon.client.exists('base'), true);
-    assert.match(await daemon.logTail(), /cvmfs\.config_dir: there is no directory/);
+    const isTold = async () => /cvmfs\.config_dir: there is no directory/.test(await daemon.logTail());
+    await waitFor('a line in the log', async () => (await isTold()) || undefined);
   },
 );
 
