@@ -16,6 +16,7 @@ export interface Grounds {
 
 /** The repositories in which some of `lowers` are, each once. */
 export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
+  if (lowers.every((lower) => typeof lower === 'string')) return [];
   const names = lowers.flatMap((lower) => (typeof lower === 'string' ? [] : [lower.repository]));
   return [...new Set(names)];
 }

@@ -46,7 +46,7 @@ export interface LayerStore {
   /** Layers whose record cannot be trusted, and why: each answers with that until `reload` finds it mended. */
   broken(): ReadonlyMap<LayerId, string>;
   /** `l/NAME` links as absolute paths: the layer's own, and what it stands on, uppermost first. Throws `data_loss` for a missing ancestor. */
-  links(id: LayerId): { own: string; lowers: LowerLayer[] };
+  links(id: LayerId): { readonly own: string; readonly lowers: readonly LowerLayer[] };
 
   /** Directories, links, quota, record; the parent is marked committed. All or nothing; durable when it resolves (see SyncMode). */
   create(record: LayerRecord): Promise<LayerInfo>;

@@ -22,7 +22,7 @@ export interface Cancel {
   readonly signal?: AbortSignal;
 }
 
-/** An archive in flight: bytes in order, any chunk size. */
+/** An archive in flight: bytes in order, any chunk size. A chunk's memory may hold other bytes as soon as the next one is asked for. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
 /** One line of what an administrator sees of a layer. */

@@ -37,7 +37,7 @@ export interface TreeEntry {
 
 /**
  * A stretch of a tree, laid out as a tar is: slot, content padded with zeros to 512 bytes, slot, … The last file
- * may go on in the next batch. The memory is the receiver's: it may write into it and keep it.
+ * may go on in the next batch. The memory is the receiver's, to write into it too, until it asks for the next batch.
  */
 export interface TreeBatch {
   readonly data: Buffer;

@@ -3,7 +3,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-import type { DiskChange } from '../core/disk.js';
 import { ThinlayerError } from '../core/errors.js';
 
 /** From dist/src/host/addon.js. `THINLAYER_ADDON` names another build of it: see test/sanitized/run.sh. */
@@ -16,13 +15,13 @@ export type MountApi = 'fsopen' | 'mount';
 
 export interface NativeMount {
   readonly target: string;
-  /** Uppermost first. */
-  readonly lowers: readonly string[];
+  /** Uppermost first, each followed by a NUL. */
+  readonly lowers: string;
   /** Both or neither; neither makes the mount read-only. */
   readonly upper: string | null;
   readonly work: string | null;
-  /** Mount flags (`nodev`) and overlay options (`index=off`), in any order. */
-  readonly options: readonly string[];
+  /** Mount flags (`nodev`) and overlay options (`index=off`), in any order, each followed by a NUL. */
+  readonly options: string;
   readonly context: string | null;
   /** Paths below it are written relative to it where absolute ones are too long for the kernel. */
   readonly home: string;
@@ -67,7 +66,8 @@ export interface HostFunctions {
 
 /** native/disk.cc: see `Disk` in core. */
 export interface DiskFunctions {
-  changeDisk(changes: readonly DiskChange[]): Promise<void>;
+  /** As disk.ts writes them. */
+  changeDisk(changes: string): Promise<void>;
   deleteTree(path: string): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { fromErrno, isErrno } from '../core/errno.js';
 import type { OverlayMount } from '../core/mount-plan.js';
 import type { Mounter } from '../core/ports.js';
 import type { MountApi, MountFunctions } from './addon.js';
+import { joined } from './joined.js';
 
 /** What this kernel's overlayfs is like (see probe.ts). */
 export interface OverlayTraits {
@@ -36,12 +37,13 @@ export function fixedOptions(traits: OverlayTraits): string[] {
 
 export function createMounter(addon: MountFunctions, config: MounterConfig): Mounter {
   const { api, home, uid, gid } = config;
-  const fixed = fixedOptions(config);
+  const fixed = joined(fixedOptions(config));
   return {
     async mount(mount) {
       checkContext(mount);
-      const { target, lowers, context, writable } = mount;
-      const options = [...fixed, ...mount.options];
+      const { target, context, writable } = mount;
+      const lowers = joined(mount.lowers);
+      const options = fixed + joined(mount.options);
       const directories = { upper: writable?.upper ?? null, work: writable?.work ?? null };
       try {
         await addon.mountOverlay({ target, lowers, ...directories, options, context, home, api, uid, gid });

@@ -4,6 +4,7 @@ import { chmod, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/
 import { join } from 'node:path';
 
 import { isErrno } from '../core/errno.js';
+import { joined } from './joined.js';
 import { fixedOptions } from './mounter.js';
 import type { HostAddon } from './addon.js';
 import type { OverlayTraits } from './mounter.js';
@@ -53,10 +54,10 @@ export class OverlayScratch {
     const at = (path: string) => join(this.#path, path);
     await this.#addon.mountOverlay({
       target: at('merged'),
-      lowers: [at('lower2'), at('lower1')],
+      lowers: joined([at('lower2'), at('lower1')]),
       upper: at('upper'),
       work: at('work'),
-      options: fixedOptions(traits),
+      options: joined(fixedOptions(traits)),
       context: null,
       home: this.#home,
       api: traits.api,

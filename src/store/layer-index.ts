@@ -12,6 +12,13 @@ interface Entry {
   /** In `l/`, as an absolute path. */
   readonly link: string;
   info: LayerInfo | undefined;
+  /** `at`: the state of the index that they were put together from. */
+  links: { readonly at: number; readonly value: LayerLinks } | undefined;
+}
+
+interface LayerLinks {
+  readonly own: string;
+  readonly lowers: readonly LowerLayer[];
 }
 
 export class LayerIndex {
@@ -21,6 +28,8 @@ export class LayerIndex {
   readonly #children = new Map<LayerId, number>();
   /** Layers that are broken themselves. */
   readonly #faults = new Map<LayerId, string>();
+  /** Counts the records that came, went or changed. */
+  #changes = 0;
   /** These, and those that stand on them. */
   #broken: ReadonlyMap<LayerId, string> = new Map();
 
@@ -54,11 +63,15 @@ export class LayerIndex {
   }
 
   /** As absolute paths. Throws what `need` throws. */
-  links(id: LayerId): { own: string; lowers: LowerLayer[] } {
+  links(id: LayerId): LayerLinks {
     const record = this.need(id, 'links');
+    const entry = this.#entries.get(id);
+    if (entry?.links?.at === this.#changes) return entry.links.value;
     const lowers: LowerLayer[] = [];
     for (const ancestor of this.ancestors(record)) lowers.push(...lowersOf(ancestor, this.#link(ancestor)));
-    return { own: this.#link(record), lowers };
+    const value = { own: this.#link(record), lowers };
+    if (entry) entry.links = { at: this.#changes, value };
+    return value;
   }
 
   #link({ id, link }: LayerRecord): string {
@@ -116,8 +129,9 @@ export class LayerIndex {
   /** Adds or replaces an entry. Children are counted apart: see `holdParent`. */
   set(record: LayerRecord, committed: boolean): LayerInfo {
     const link = linkPath(this.#home, record.link);
-    const entry: Entry = { record, committed, link, info: undefined };
+    const entry: Entry = { record, committed, link, info: undefined, links: undefined };
     this.#entries.set(record.id, entry);
+    this.#changes += 1;
     return this.#info(entry);
   }
 
@@ -135,12 +149,14 @@ export class LayerIndex {
     const entry = this.#entries.get(id);
     const fault = this.#faults.get(id);
     this.#entries.delete(id);
+    this.#changes += 1;
     this.#faults.delete(id);
     const holdAgain = entry ? this.releaseParent(entry.record) : () => undefined;
     const brokenBefore = this.#broken;
     if (this.#broken.has(id)) this.assess();
     return () => {
       if (entry) this.#entries.set(id, entry);
+      this.#changes += 1;
       if (fault !== undefined) this.#faults.set(id, fault);
       holdAgain();
       if (brokenBefore.has(id)) this.assess();

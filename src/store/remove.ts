@@ -1,7 +1,7 @@
 /** Removal of a layer: one rename, the rest is cleaning up. */
 
 import { ThinlayerError } from '../core/errors.js';
-import { fromErrno, isErrno, isFull } from '../core/errno.js';
+import { isErrno, isFull } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { StoreContext } from './context.js';
 import { layerFiles, layerPaths, linkedLayer, linkPath } from './paths.js';
@@ -23,22 +23,22 @@ export async function removeLayer(store: StoreContext, id: LayerId): Promise<voi
   const link = index.record(id)?.link;
   const putBack = index.takeOut(id);
   try {
-    await discard(store, id);
+    await discard(store, id, link === undefined ? await linksTo(store, id) : [link]);
   } catch (error) {
     putBack();
     index.assess();
     throw isErrno(error, 'EBUSY') ? stillMounted(store, id) : error;
   }
-  await dropLinks(store, id, link);
 }
 
-async function discard(store: StoreContext, id: LayerId): Promise<void> {
+async function discard(store: StoreContext, id: LayerId, links: readonly string[]): Promise<void> {
   const { root, merged } = layerPaths(store.paths.home, id);
+  const paths = links.map((link) => linkPath(store.paths.home, link));
   try {
-    await store.trash.throwAway(root, id, [{ do: 'expect unmounted', path: merged }]);
+    await store.trash.throwAway(root, id, [{ do: 'expect unmounted', path: merged }], paths);
   } catch (error) {
     if (!isFull(error)) throw error;
-    await deleteInPlace(store, id);
+    await deleteInPlace(store, id, paths);
   }
 }
 
@@ -46,27 +46,19 @@ async function discard(store: StoreContext, id: LayerId): Promise<void> {
  * On a disk so full that nothing can be renamed. What makes the directory a layer goes first, so that the rest, should
  * we be killed, is taken for a broken layer and not for this one; it can be removed again.
  */
-async function deleteInPlace({ disk, index, paths, trash }: StoreContext, id: LayerId): Promise<void> {
+async function deleteInPlace(
+  { disk, index, paths, trash }: StoreContext,
+  id: LayerId,
+  links: readonly string[],
+): Promise<void> {
   const files = layerFiles(paths.home, id);
   await disk.change([{ do: 'unlink', path: files.record }]);
   try {
-    await disk.change([files.lower, files.link].map((path) => ({ do: 'unlink', path })));
+    await disk.change([files.lower, files.link, ...links].map((path) => ({ do: 'unlink', path })));
     await trash.deleteInPlace(files.root);
   } catch (error) {
     index.setFault(id, 'its removal failed on the way; remove it again');
     throw error;
-  }
-}
-
-/** The layer is gone already: a link that stays is dropped by the next start. */
-async function dropLinks(store: StoreContext, layer: LayerId, link: string | undefined): Promise<void> {
-  const { disk, paths, log } = store;
-  try {
-    const links = link === undefined ? await linksTo(store, layer) : [link];
-    await disk.change(links.map((name) => ({ do: 'unlink', path: linkPath(paths.home, name) })));
-  } catch (error) {
-    const failure = fromErrno(error, { op: 'remove', layer });
-    log.warn({ err: failure, layer }, `${failure.message}; the next start drops that link`);
   }
 }
 

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { begun } from '../core/disk.js';
 import type { Disk, DiskChange } from '../core/disk.js';
 import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { StoreLog } from './log.js';
@@ -11,6 +12,7 @@ import type { StoreLog } from './log.js';
 const RUN = randomBytes(6).toString('hex');
 
 type Expectation = Extract<DiskChange, { do: 'expect unmounted' }>;
+type Unlink = Extract<DiskChange, { do: 'unlink' }>;
 
 export class Trash {
   readonly #disk: Disk;
@@ -31,26 +33,54 @@ export class Trash {
    * Moves `path` into the trash and answers where it is now; `drop` that later. ENOENT if there is no `path`. `first` is
    * what has to be true.
    */
-  async take(path: string, name: string, first: readonly Expectation[] = []): Promise<string> {
+  take(path: string, name: string, first: readonly Expectation[] = []): Promise<string> {
+    return this.#move(path, name, first, []);
+  }
+
+  /** `take` and `drop`; that there is no `path` is a success. `links` lead to it: they go with it, or at the next start. */
+  async throwAway(
+    path: string,
+    name: string,
+    first: readonly Expectation[] = [],
+    links: readonly string[] = [],
+  ): Promise<void> {
+    const unlinked = links.map((link) => ({ do: 'unlink', path: link }) as const);
+    try {
+      this.drop(await this.#move(path, name, first, unlinked));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await this.#change([], unlinked);
+    }
+  }
+
+  async #move(
+    path: string,
+    name: string,
+    first: readonly Expectation[],
+    last: readonly Unlink[],
+  ): Promise<string> {
     const taken = this.#place(name);
     const changes = [...first, { do: 'rename', from: path, to: taken }] as const;
     try {
-      await this.#disk.change(changes);
+      await this.#change(changes, last);
     } catch (error) {
       if (!isFull(error)) throw error;
       // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
       await this.idle();
-      await this.#disk.change(changes);
+      await this.#change(changes, last);
     }
     return taken;
   }
 
-  /** `take` and `drop`; that there is no `path` is a success. */
-  async throwAway(path: string, name: string, first: readonly Expectation[] = []): Promise<void> {
+  /** In one job. A failure among `last` is only told. */
+  async #change(changes: readonly DiskChange[], last: readonly Unlink[]): Promise<void> {
+    const all = [...changes, ...last];
     try {
-      this.drop(await this.take(path, name, first));
+      await this.#disk.change(all);
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error;
+      if (begun(error, all) < changes.length) throw error;
+      const failure = fromErrno(error, { op: 'delete' });
+      this.#log.warn({ err: failure }, `${failure.message}; the next start deletes it`);
     }
   }
 

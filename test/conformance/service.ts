@@ -79,7 +79,7 @@ async function* pieces(bytes: Uint8Array): ByteStream {
 
 async function bytesOf(stream: ByteStream): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
+  for await (const part of stream) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

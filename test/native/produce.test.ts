@@ -142,7 +142,7 @@ for (const [what, size] of [
     const { tree } = makeTree(t, 'head -c 8388608 /dev/zero | tr "\\0" x > big; printf after > big2');
     const chunks: Uint8Array[] = [];
     for await (const chunk of produce(reader, tree, options)) {
-      if (chunks.push(chunk) === 1) truncateSync(join(tree, 'big'), size);
+      if (chunks.push(Buffer.from(chunk)) === 1) truncateSync(join(tree, 'big'), size);
     }
     const entries = await readArchive(Buffer.concat(chunks));
     assert.deepEqual(
@@ -159,7 +159,7 @@ test('what vanishes meanwhile is left out', needsRoot, async (t) => {
   const { tree } = makeTree(t, 'mkdir a b c; seq 9000 | (cd a; xargs touch); touch b/f c/f');
   const chunks: Uint8Array[] = [];
   for await (const chunk of produce(reader, tree, options)) {
-    if (chunks.push(chunk) === 1)
+    if (chunks.push(Buffer.from(chunk)) === 1)
       for (const name of ['a', 'c']) rmSync(join(tree, name), { recursive: true });
   }
   const names = await namesOf(Buffer.concat(chunks));

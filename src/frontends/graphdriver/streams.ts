@@ -1,6 +1,5 @@
 /** The two calls whose bodies are archives: they flow through with back-pressure and are never held whole. */
 
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { ThinlayerError } from '../../core/errors.js';
@@ -39,7 +38,7 @@ export async function diff(
   for await (const chunk of await service.diff(id, parent, cancel)) {
     if (chunk.length === 0) continue;
     if (!response.headersSent) response.writeHead(200, { 'Content-Type': CONTENT_TYPE });
-    if (!response.write(chunk)) await drained(response);
+    await sent(response, chunk);
   }
   if (!response.headersSent) throw emptyArchive(id);
   response.end();
@@ -53,14 +52,22 @@ function emptyArchive(id: LayerId): ThinlayerError {
   );
 }
 
-async function drained(response: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  response.once('close', leave);
-  try {
-    if (response.destroyed) leave();
-    await once(response, 'drain', { signal: gone.signal });
-  } finally {
-    response.off('close', leave);
-  }
+/** Resolves when the kernel has the bytes: from then on their memory may hold others. */
+function sent(response: ServerResponse, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(callerLeft());
+    response.once('close', leave);
+    response.write(chunk, (error) => {
+      response.off('close', leave);
+      if (error) reject(callerLeft(error));
+      else resolve();
+    });
+  });
+}
+
+function callerLeft(cause?: Error): ThinlayerError {
+  return new ThinlayerError('aborted', 'the caller went away before it had the whole archive', {
+    op: 'diff',
+    cause,
+  });
 }

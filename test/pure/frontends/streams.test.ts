@@ -115,6 +115,32 @@ test('a reader that goes away in the middle of a diff ends the work', async () =
   });
 });
 
+test('no chunk is asked for before the last one is with the kernel: its memory may be filled anew then', async () => {
+  const lines = Array.from({ length: 200 }, (_, i) => `${i}`.padStart(8191, '.') + '\n');
+  const inOneMemory = async function* (): ByteStream {
+    const memory = Buffer.alloc(8192);
+    for (const line of lines) {
+      memory.write(line);
+      yield memory;
+    }
+  };
+  await withDriver({ diff: async () => inOneMemory(), stat: () => undefined }, async ({ connect }) => {
+    const connection = await connect();
+    connection.socket.pause();
+    connection.call(DIFF, { ID: 'a' });
+    // Time enough for the server to send all, if it would.
+    const other = await connect();
+    for (let i = 0; i < 300; i++) {
+      other.call('GraphDriver.Exists', { ID: 'a' });
+      await other.answer();
+    }
+    other.close();
+    connection.socket.resume();
+    assert.equal((await connection.answer()).body, lines.join(''));
+    connection.close();
+  });
+});
+
 test('a caller that goes away before its diff begins ends the work', async () => {
   const begun = signalled();
   const aborted = signalled();

@@ -31,10 +31,10 @@ test('the plan, and what every mount of ours has', async () => {
   assert.deepEqual(native.mounts, [
     {
       target: '/home/a/merged',
-      lowers: ['/home/l/B', '/home/l/C'],
+      lowers: '/home/l/B\0/home/l/C\0',
       upper: '/home/a/diff',
       work: '/home/a/work',
-      options: ['index=off', 'redirect_dir=off', 'metacopy=off', 'nodev'],
+      options: 'index=off\0redirect_dir=off\0metacopy=off\0nodev\0',
       context: null,
       home: '/home',
       api: 'fsopen',

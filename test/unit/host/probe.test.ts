@@ -22,7 +22,7 @@ async function makeHome(t: TestContext): Promise<string> {
 function kernel(change: Partial<HostAddon> = {}): HostAddon {
   const nothing = () => Promise.resolve();
   return {
-    mountOverlay: ({ lowers, target }) => cp(lowers.at(-1) ?? '', target, { recursive: true }),
+    mountOverlay: ({ lowers, target }) => cp(lowers.split('\0').at(-2) ?? '', target, { recursive: true }),
     locateDirectory: () => Promise.resolve(null),
     unmount: (path) => rm(path, { recursive: true, force: true }),
     supportsDType: () => Promise.resolve(true),

@@ -1,7 +1,7 @@
 /** Each step of each change fails once, by a full disk and by a bad one: the change is refused, and all is as it was before. */
 
 import assert from 'node:assert/strict';
-import { mkdir, unlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, unlink, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { parseLayerId } from '../../../src/core/model.js';
@@ -97,6 +97,29 @@ test('a parent that was removed is not held by a child that failed', async () =>
     assert.equal(store.hasChildren(A), false);
     await store.remove(A);
     await store.close();
+  } finally {
+    await home.remove();
+  }
+});
+
+test('a link that cannot be deleted does not keep its layer, and goes at the next start', async () => {
+  const home = await testHome();
+  const disk = watchedDisk((step) => {
+    if (step.startsWith(`unlink ${home.home}/l/`))
+      throw Object.assign(new Error('EIO: injected'), { code: 'EIO' });
+  });
+  try {
+    const first = await home.open({ disk });
+    const before = await listing(home.home);
+    await first.store.create(newRecord('a', null));
+    const link = first.store.links(A).own;
+    await first.store.remove(A);
+    assert.equal(first.store.get(A), undefined);
+    assert.ok((await lstat(link)).isSymbolicLink());
+    await first.store.close();
+    const second = await home.open();
+    assert.deepEqual(await listing(home.home), before);
+    await second.store.close();
   } finally {
     await home.remove();
   }
