@@ -1,15 +1,13 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=2 --expose-gc
 /** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
 
 import { createWriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 
-import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
-import { runCtl } from './cvmfs/ctl.js';
 import { Client } from './cvmfs/embedded/client.js';
 import type { ClientConfig } from './cvmfs/embedded/config/client-config.js';
 import { DISK_FILES } from './cvmfs/embedded/config/disk-files.js';
@@ -19,6 +17,7 @@ import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js'
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { checkDescriptor } from './host/descriptor.js';
 import { checkDirectory } from './host/directory.js';
+import { openLog } from './host/log.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
@@ -27,10 +26,7 @@ const ENDING = ['SIGTERM', 'SIGINT'] as const;
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
   setInterval(() => undefined, 2 ** 30);
-  const log = pino(
-    { level: args.debug ? 'debug' : 'info', base: null },
-    pino.destination({ dest: 2, sync: true }),
-  );
+  const log = openLog(args.debug ? 'debug' : 'info');
   const config = configure(args);
   await checkMountpoint(args.mountpoint, args.nonEmpty);
   if (args.control !== null) await checkDirectory('--control', dirname(args.control));
@@ -126,6 +122,7 @@ async function reportMounted(fd: number | null): Promise<void> {
 let reportTo: number | null = null;
 try {
   if (process.argv[2] === 'ctl') {
+    const { runCtl } = await import('./cvmfs/ctl.js');
     process.stdout.write(await runCtl(process.argv.slice(3)));
     process.exit(0);
   }

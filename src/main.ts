@@ -3,7 +3,6 @@
 
 import { existsSync } from 'node:fs';
 
-import { pino } from 'pino';
 import type { Logger } from 'pino';
 
 import { Supervisor } from '../actors/supervisor.js';
@@ -19,10 +18,11 @@ import { createGraphDriverServer } from './frontends/graphdriver/server.js';
 import type { ServerOptions } from './frontends/graphdriver/server.js';
 import type { InitRequest } from './frontends/graphdriver/wire.js';
 import { checkDirectory } from './host/directory.js';
+import { openLog } from './host/log.js';
 import { listenOn } from './host/unix-socket.js';
 
 async function serve(args: DaemonArguments): Promise<void> {
-  const log = pino({ level: args.logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = openLog(args.logLevel);
   const supervisor = new Supervisor({
     openEngine: (config) => openEngine(config, log),
     now: Date.now,

@@ -278,12 +278,19 @@ void KeepMemorySmall() {
   mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 }
 
+// What was freed in between of what is used. Takes a few milliseconds.
+Napi::Value TrimMemory(const Napi::CallbackInfo& info) {
+  malloc_trim(0);
+  return info.Env().Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   KeepMemorySmall();
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
   exports.Set("storeObject", Napi::Function::New(env, StoreObject, "storeObject"));
   exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
+  exports.Set("trimMemory", Napi::Function::New(env, TrimMemory, "trimMemory"));
   return exports;
 }
 

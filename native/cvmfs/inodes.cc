@@ -15,11 +15,10 @@ constexpr uint64_t kNumberMask = (uint64_t{1} << 48) - 1;
 }  // namespace
 
 Inodes::Inodes() {
-  auto root = std::make_unique<Node>();
-  root->number = kRootInode;
-  root->references = 1;
-  root->directory = true;
-  nodes_.emplace(kRootInode, std::move(root));
+  Node& root = nodes_[kRootInode];
+  root.number = kRootInode;
+  root.references = 1;
+  root.directory = true;
 }
 
 uint64_t Inodes::Wanted(const PathHash& identity) { return static_cast<uint64_t>(identity.first) & kNumberMask; }
@@ -30,7 +29,7 @@ uint64_t Inodes::Place(const PathHash& identity) const {
   for (;; number = (number + 1) & kNumberMask) {
     if (number <= kRootInode) continue;
     auto taken = nodes_.find(number);
-    if (taken == nodes_.end() || taken->second->identity == identity) return number;
+    if (taken == nodes_.end() || taken->second.identity == identity) return number;
   }
 }
 
@@ -43,15 +42,15 @@ uint64_t Inodes::Refer(uint64_t parent, const Entry& entry) {
   std::lock_guard<std::mutex> lock(mutex_);
   Node& above = Get(parent);
   uint64_t number = Place(entry.identity);
-  std::unique_ptr<Node>& node = nodes_[number];
-  if (!node) {
-    node = std::make_unique<Node>();
-    node->identity = entry.identity;
-    node->number = number;
-    node->directory = S_ISDIR(entry.mode);
+  auto [place, made] = nodes_.try_emplace(number);
+  Node& node = place->second;
+  if (made) {
+    node.identity = entry.identity;
+    node.number = number;
+    node.directory = S_ISDIR(entry.mode);
   }
-  Adopt(*node, above, entry.name);
-  ++node->references;
+  Adopt(node, above, entry.name);
+  ++node.references;
   return number;
 }
 
@@ -73,7 +72,7 @@ void Inodes::Forget(uint64_t number, uint64_t references) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto found = nodes_.find(number);
   if (found == nodes_.end() || number == kRootInode) return;
-  Node* node = found->second.get();
+  Node* node = &found->second;
   node->references -= std::min(node->references, references);
   Drop(node);
 }
@@ -81,6 +80,7 @@ void Inodes::Forget(uint64_t number, uint64_t references) {
 void Inodes::Drop(Node* node) {
   while (node && node->references == 0 && node->children == 0 && node->number != kRootInode) {
     Node* parent = node->parent;
+    retained_.erase(node->number);
     nodes_.erase(node->number);
     if (parent) --parent->children;
     node = parent;
@@ -90,7 +90,7 @@ void Inodes::Drop(Node* node) {
 Inodes::Node& Inodes::Get(uint64_t number) {
   auto found = nodes_.find(number);
   if (found == nodes_.end()) throw Fault{ESTALE};
-  return *found->second;
+  return found->second;
 }
 
 std::string Inodes::Path(const Node* node) {
@@ -116,13 +116,15 @@ std::string Inodes::PathOf(uint64_t number) {
 
 void Inodes::Retain(const EntryPtr& entry) {
   std::lock_guard<std::mutex> lock(mutex_);
-  auto known = nodes_.find(Place(entry->identity));
-  if (known != nodes_.end()) known->second->retained = entry;
+  uint64_t number = Place(entry->identity);
+  if (nodes_.count(number) != 0) retained_[number] = entry;
 }
 
 EntryPtr Inodes::Retained(uint64_t number) {
   std::lock_guard<std::mutex> lock(mutex_);
-  return Get(number).retained;
+  Get(number);
+  auto known = retained_.find(number);
+  return known == retained_.end() ? nullptr : known->second;
 }
 
 PathHash Inodes::IdentityOf(uint64_t number) {
@@ -140,7 +142,7 @@ std::vector<Inodes::Known> Inodes::Directories() {
   std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Known> directories;
   for (const auto& [number, node] : nodes_) {
-    if (node->directory && node->references > 0) directories.push_back({number, Path(node.get())});
+    if (node.directory && node.references > 0) directories.push_back({number, Path(&node)});
   }
   return directories;
 }

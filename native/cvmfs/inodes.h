@@ -3,7 +3,6 @@
 #define THINLAYER_CVMFS_INODES_H_
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -48,6 +47,7 @@ class Inodes {
   size_t size();
 
  private:
+  // Hundreds of thousands may be known: what few have is kept beside them.
   struct Node {
     PathHash identity;
     Node* parent = nullptr;
@@ -56,7 +56,6 @@ class Inodes {
     uint64_t references = 0;
     uint32_t children = 0;
     bool directory = false;
-    EntryPtr retained;
   };
   Node& Get(uint64_t number);
   uint64_t Place(const PathHash& identity) const;
@@ -65,7 +64,8 @@ class Inodes {
   static std::string Path(const Node* node);
 
   std::mutex mutex_;
-  std::unordered_map<uint64_t, std::unique_ptr<Node>> nodes_;
+  std::unordered_map<uint64_t, Node> nodes_;
+  std::unordered_map<uint64_t, EntryPtr> retained_;
 };
 
 }  // namespace thinlayer::cvmfs

@@ -27,6 +27,8 @@ void Misses::Park(const Missing& missing, const ParkedPtr& parked) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (parked->cancelled) return Post(parked, EINTR);
     if (closed_ != 0) return Post(parked, closed_);
+    // It may have come between the look for it and here.
+    if (missing.object.empty() && has_root_) return Post(parked, 0);
     parked->object = missing.object;
     parked->waiting = true;
     auto [pending, is_new] = pending_.try_emplace(missing.object);
@@ -49,6 +51,7 @@ void Misses::Complete(uint64_t number, int error) {
 
 void Misses::CompleteRoot() {
   std::lock_guard<std::mutex> lock(mutex_);
+  has_root_ = true;
   Finish("", 0);
 }
 

@@ -70,6 +70,7 @@ class Misses {
   std::unordered_map<uint64_t, std::string> objects_;
   std::deque<std::pair<ParkedPtr, int>> resumed_;
   uint64_t next_ = 1;
+  bool has_root_ = false;
   int closed_ = 0;
   bool ending_ = false;
   std::vector<std::thread> threads_;

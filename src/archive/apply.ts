@@ -9,7 +9,7 @@ import type { OverlayPrefix, TreeWriter, TreeWriterOptions, TreeWriters } from '
 import { entryPath } from './entry-path.js';
 import { segmentsOf } from './tar/sparse.js';
 import { readTar } from './tar/reader.js';
-import type { TarEntry } from './tar/parser.js';
+import type { TarEntry } from './tar/reader.js';
 import { ownerOf, treeNode } from './tree-node.js';
 import { meaningOf } from './whiteouts.js';
 

@@ -1,6 +1,6 @@
 /**
  * Headers of a tar archive (POSIX.1-1988 ustar), with an extended header (POSIX.1-2001 pax) before those that need
- * one. Names and attributes are bytes here, not text, as in tar/parser.ts; ids may be beyond 262,143.
+ * one. Ours and not tar-stream's: that writes text where names and attributes are bytes, and ids up to 262,143.
  */
 
 import { isUtf8 } from 'node:buffer';

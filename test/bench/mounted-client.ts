@@ -91,7 +91,7 @@ export class OurClient extends MountedClient {
       name: 'thinlayer-cvmfs',
       command: [
         process.execPath,
-        '--max-semi-space-size=2',
+        ...['--max-semi-space-size=2', '--expose-gc'],
         program,
         this.site.fqrn,
         this.mountpoint,

@@ -35,8 +35,8 @@ type Archive = Entries | Uint8Array;
 const REFUSED: readonly (readonly [string, (canary: string) => Archive, RegExp])[] = [
   ['nothing', () => Buffer.alloc(0), /it is empty/],
   ['a few bytes', () => Buffer.from('abc'), /cut off after 3 bytes/],
-  ['gzip', () => gzipSync(tarOf(file('a', 'x'.repeat(5000)))), /wrong sum|cut off/],
-  ['cpio', () => Buffer.from('070701'.padEnd(2048, '0')), /wrong sum/],
+  ['gzip', () => gzipSync(tarOf(file('a', 'x'.repeat(5000)))), /Invalid tar header|cut off/],
+  ['cpio', () => Buffer.from('070701'.padEnd(2048, '0')), /Invalid tar header/],
   ['a name with ..', () => [file('../x')], /names "\.\.\/x", which is outside of the layer/],
   ['a name with .. behind', () => [file('a/../../x')], /outside of the layer/],
   ['the root as a file', () => [file('.')], /makes its root a file/],
@@ -99,12 +99,12 @@ const REFUSED: readonly (readonly [string, (canary: string) => Archive, RegExp])
   [
     'a PAX header of 10 MiB',
     () => pax(paxRecord('comment', 'c'.repeat(10 << 20))),
-    /PAX header has \d+ bytes/,
+    /Header exceeds max size/,
   ],
   [
     'a PAX header that is not there',
     () => [tarEntry({ name: 'p', typeflag: 'x', size: 2 ** 40 })],
-    /PAX header has 1099511627776 bytes/,
+    /Header exceeds/,
   ],
   ...['-1', '1e3', '0x10', 'abc', '1.5', '9'.repeat(17), '9007199254740993'].map(
     (size) => [`size ${size}`, () => [paxEntry([['size', size]]), file('x')], /size/] as const,

@@ -22,8 +22,7 @@ export function numberField(block: Buffer, offset: number, length: number, what:
   throw malformed(`the ${what} in a header is not a number`);
 }
 
-/** NaN if there are other characters than octal digits. */
-export function octal(block: Buffer, offset: number, length: number): number {
+function octal(block: Buffer, offset: number, length: number): number {
   const end = offset + length;
   let at = offset;
   while (at < end && (block[at] === SPACE || block[at] === 0)) at++;

@@ -1,130 +1,215 @@
-/** From blocks to entries: headers with what stands before and behind them, and the contents between. */
+/**
+ * Parses a tar with tar-stream, which finds the blocks, checks their sums and hands out the contents; this file gives
+ * it what it lacks, by methods of its parser that are not public (hence the exact version in package.json, and
+ * test/unit/archive/tar-reader.test.ts): headers and PAX records as bytes, not UTF-8 (file capabilities are binary),
+ * numbers and times of PAX, GNU's old sparse format, and the demand that an archive has an end.
+ */
 
-import { numberField, octal, textField } from './fields.js';
+import { extract } from 'tar-stream';
+import type { Extract } from 'tar-stream';
+
+import type { ThinlayerError } from '../../core/errors.js';
+import { textField } from './fields.js';
 import { decodeHeader } from './header.js';
 import type { Prelude, TarHeader } from './header.js';
-import type { TarInput } from './input.js';
-import { malformed } from './malformed.js';
+import { asMalformed, malformed } from './malformed.js';
 import { decodePax } from './pax.js';
 import { hasExtension } from './sparse.js';
 
-export interface TarEntry {
-  readonly header: TarHeader;
-  /** To be read before the next entry is asked for; what is left then is skipped. A chunk is good until the next one is asked for. */
-  readonly body: AsyncIterable<Uint8Array>;
+/** What is relied on of tar-stream 3.2.2's lib: `extract.js`. */
+interface Parser extends Extract {
+  readonly _buffer: { shift(size: number): Buffer | null };
+  _header: { type: string | null; size: number } | TarHeader;
+  /** Takes a header block from `_buffer`. Blocks of zeros are skipped. False: wait. */
+  _consumeHeader(): boolean;
+  /** Contents of a PAX or GNU header; `_header.type` tells which. */
+  _decodeLongHeader(bytes: Buffer): void;
+  /** Last change to `_header`, before the entry is emitted with it. */
+  _applyLongHeaders(): void;
+  /** What is emitted for the entry in `_header`. */
+  _createStream(): ParserEntry;
+  _continueWrite(error: Error | null): void;
+  /** All that was written is consumed, and no more will come. */
+  _final(done: (error: Error | null) => void): void;
+  readonly destroying: boolean;
 }
+
+export interface ParserEntry extends AsyncIterable<Uint8Array> {
+  readonly header: TarHeader;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  resume(): unknown;
+}
+
+/** An entry without contents: a stream for each would be half the time of a tree of empty files. */
+class EmptyEntry implements ParserEntry {
+  readonly header: TarHeader;
+
+  constructor(header: TarHeader) {
+    this.header = header;
+  }
+
+  on(): this {
+    return this;
+  }
+
+  resume(): this {
+    return this;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<never> {}
+}
+
+/** The published types lack this option: headers of Unix v7 are tar, too. */
+const newParser: (options: { allowUnknownFormat: boolean }) => unknown = extract as (
+  options: object,
+) => unknown;
 
 const BLOCK = 512;
 const ZEROS = Buffer.alloc(BLOCK);
 const TYPEFLAG_AT = 156;
-const SUM = { at: 148, length: 8 };
-/** Of a long name or PAX header; far more than any writer needs. */
-const MAX_PRELUDE = 4 * 1024 * 1024;
+const SPARSE = 'S'.charCodeAt(0);
 /** Blocks of a sparse file's list, 21 extents each; the same limit as in form 1.0. */
 const MAX_EXTENSIONS = 2048;
 const NOTHING: Prelude = { pax: [], longName: null, longLink: null, extensions: [] };
 
-/** What stands before a header and belongs to it, by its own type. */
-const PRELUDES: Readonly<Record<string, (prelude: Prelude, bytes: Buffer) => Prelude>> = {
-  x: (prelude, bytes) => ({ ...prelude, pax: decodePax(bytes) }),
-  g: (prelude) => prelude, // PAX global headers: Docker ignores them too
-  L: (prelude, bytes) => ({ ...prelude, longName: textField(bytes, 0, bytes.length) }),
-  N: (prelude, bytes) => ({ ...prelude, longName: textField(bytes, 0, bytes.length) }),
-  K: (prelude, bytes) => ({ ...prelude, longLink: textField(bytes, 0, bytes.length) }),
-};
-
+/** tar-stream's parser with the methods named above replaced. */
 export class TarParser {
-  readonly #input: TarInput;
-  #contents: Contents | null = null;
+  readonly #parser = newParser({ allowUnknownFormat: true }) as Parser;
+  #prelude = NOTHING;
+  /** A header block and the blocks that belong to it; see `#nextHeader`. */
+  #header: Buffer = ZEROS;
+  #isHeld = false;
+  #wantsHeader = false;
+  #ended = false;
+  #length = 0;
+  #failure: ThinlayerError | null = null;
+  #reject: (error: ThinlayerError) => void = () => undefined;
+  /** Rejects when `fail` is called, also after the last entry. */
+  readonly failed: Promise<never>;
 
-  constructor(input: TarInput) {
-    this.#input = input;
+  constructor() {
+    this.failed = new Promise((_, reject) => (this.#reject = reject));
+    this.failed.catch(() => undefined); // told by entries() too, if somebody still listens
+    this.#parser.on('error', () => undefined); // likewise
+    this.#replaceMethods();
   }
 
-  /** Null at the end of the archive. */
-  async next(): Promise<TarEntry | null> {
-    await this.#contents?.skip();
-    this.#contents = null;
-    for (let prelude = NOTHING; ;) {
-      const block: Buffer = this.#input.ready(BLOCK) ?? (await this.#input.gather(BLOCK));
-      if (block[0] === 0 && block.equals(ZEROS)) return null;
-      checkSum(block);
-      const add = PRELUDES[block.toString('latin1', TYPEFLAG_AT, TYPEFLAG_AT + 1)];
-      if (!add) return this.#entry(await this.#header(block, prelude));
-      prelude = add(prelude, await this.#prelude(sizeOf(block)));
+  entries(): AsyncIterable<ParserEntry> {
+    return this.#parser as AsyncIterable<unknown> as AsyncIterable<ParserEntry>;
+  }
+
+  /** A stream that was destroyed before its first read tells only that, not why. */
+  async *contentsOf(entry: ParserEntry): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of entry) yield chunk;
+    } catch (error) {
+      throw this.#failure ?? asMalformed(error);
     }
   }
 
-  async #prelude(size: number): Promise<Buffer> {
-    if (!(size >= 0 && size <= MAX_PRELUDE))
-      throw malformed(`a long name or PAX header has ${size} bytes, ${MAX_PRELUDE} at most are possible`);
-    const bytes = await this.#input.gather(size);
-    await this.#input.skip(paddingOf(size));
-    return bytes;
+  /** No more bytes will come. What was written may still be in front of the parser. */
+  end(): void {
+    if (!this.#ended) this.#parser.end(undefined);
   }
 
-  /** The list of an old GNU sparse file goes on in blocks behind the header. */
-  async #header(block: Buffer, prelude: Prelude): Promise<TarHeader> {
-    if (block[TYPEFLAG_AT] !== 'S'.charCodeAt(0)) return decodeHeader(block, prelude);
-    const header = Buffer.from(block);
-    const extensions: Buffer[] = [];
-    for (let last: Buffer = header; hasExtension(last, last === header);) {
-      if (extensions.length >= MAX_EXTENSIONS) throw malformed('the map of a sparse file does not end');
-      last = await this.#input.gather(BLOCK);
-      extensions.push(last);
+  fail(error: ThinlayerError): void {
+    this.#failure ??= error;
+    this.#reject(error);
+    this.#parser.destroy(error);
+  }
+
+  /** Resolves when more can be taken. */
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#ended) return;
+    this.#length += chunk.length;
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (this.#parser.write(bytes) || this.#parser.destroying) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#parser.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#parser.on('drain', done).on('close', done);
+    });
+  }
+
+  #cutOff(): ThinlayerError {
+    return malformed(this.#length === 0 ? 'it is empty' : `it is cut off after ${this.#length} bytes`);
+  }
+
+  #replaceMethods(): void {
+    const parser = this.#parser;
+    const shift = parser._buffer.shift.bind(parser._buffer);
+    parser._buffer.shift = (size) => {
+      const block = shift(size);
+      if (!this.#wantsHeader || block === null) return block;
+      this.#wantsHeader = false;
+      return this.#nextHeader(block);
+    };
+    const consumeHeader = parser._consumeHeader.bind(parser);
+    parser._consumeHeader = () => {
+      this.#wantsHeader = true;
+      try {
+        return consumeHeader();
+      } catch (error) {
+        parser._continueWrite(asMalformed(error));
+        return false;
+      }
+    };
+    parser._final = (done) => {
+      if (!this.#ended) this.fail(this.#cutOff());
+      done(null);
+    };
+    parser._decodeLongHeader = (bytes) =>
+      (this.#prelude = longHeader(this.#prelude, parser._header.type, bytes));
+    const createStream = parser._createStream.bind(parser);
+    parser._createStream = () => {
+      const header = parser._header as TarHeader;
+      return header.size === 0 ? new EmptyEntry(header) : createStream();
+    };
+    parser._applyLongHeaders = () => {
+      parser._header = decodeHeader(this.#header, this.#prelude);
+      this.#prelude = NOTHING;
+    };
+  }
+
+  /**
+   * The block that the parser shall see as a header. A zero block, which it skips, stands for the end of the archive and
+   * all that follows, and for an old GNU sparse header whose list of extents goes on in the blocks behind it: that header
+   * is held back until they were read.
+   */
+  #nextHeader(block: Buffer): Buffer {
+    if (this.#ended) return ZEROS;
+    if (this.#isHeld) {
+      this.#prelude = withExtension(this.#prelude, block);
+    } else if (block[0] === 0 && block.equals(ZEROS)) {
+      this.#ended = true;
+      queueMicrotask(() => this.#parser.destroy());
+      return ZEROS;
+    } else {
+      this.#header = block;
     }
-    return decodeHeader(header, { ...prelude, extensions });
-  }
-
-  #entry(header: TarHeader): TarEntry {
-    const body = new Contents(this.#input, header.size);
-    if (header.size > 0) this.#contents = body;
-    return { header, body };
+    const isSparse = this.#header[TYPEFLAG_AT] === SPARSE;
+    this.#isHeld = isSparse && hasExtension(block, block === this.#header);
+    return this.#isHeld ? ZEROS : this.#header;
   }
 }
 
-class Contents implements AsyncIterable<Uint8Array> {
-  readonly #input: TarInput;
-  readonly #padding: number;
-  #left: number;
-
-  constructor(input: TarInput, size: number) {
-    this.#input = input;
-    this.#left = size;
-    this.#padding = paddingOf(size);
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    while (this.#left > 0) {
-      const bytes = this.#input.take(this.#left);
-      this.#left -= bytes?.length ?? 0;
-      if (bytes) yield bytes;
-      else await this.#input.need();
-    }
-  }
-
-  /** What was not read, to the next block. */
-  async skip(): Promise<void> {
-    const left = this.#left;
-    this.#left = 0;
-    await this.#input.skip(left);
-    await this.#input.skip(this.#padding);
+function longHeader(prelude: Prelude, type: string | null, bytes: Buffer): Prelude {
+  switch (type) {
+    case 'pax-header':
+      return { ...prelude, pax: decodePax(bytes) };
+    case 'gnu-long-path':
+      return { ...prelude, longName: textField(bytes, 0, bytes.length) };
+    case 'gnu-long-link-path':
+      return { ...prelude, longLink: textField(bytes, 0, bytes.length) };
+    case null:
+    default:
+      return prelude; // PAX global headers: Docker ignores them too
   }
 }
 
-function sizeOf(block: Buffer): number {
-  return numberField(block, 124, 12, 'size');
-}
-
-/** The bytes of the header, those of the sum itself counted as spaces. */
-function checkSum(block: Buffer): void {
-  let sum = SUM.length * 0x20;
-  for (let at = 0; at < BLOCK; at++) sum += block[at] ?? 0;
-  for (let at = SUM.at; at < SUM.at + SUM.length; at++) sum -= block[at] ?? 0;
-  if (sum === octal(block, SUM.at, SUM.length)) return;
-  throw malformed('a header has a wrong sum: it is damaged, or no tar, or compressed');
-}
-
-function paddingOf(size: number): number {
-  return (BLOCK - (size % BLOCK)) % BLOCK;
+function withExtension(prelude: Prelude, block: Buffer): Prelude {
+  if (prelude.extensions.length >= MAX_EXTENSIONS) throw malformed('the map of a sparse file does not end');
+  return { ...prelude, extensions: [...prelude.extensions, block] };
 }

@@ -53,6 +53,8 @@ export interface CvmfsAddon {
   queryDatabase(path: string, sql: string, words: readonly string[]): Promise<string[] | null>;
   /** native/cvmfs/store_object.h. */
   storeObject(draft: string, bytes: Buffer, log: string, line: string, path: string): Promise<void>;
+  /** Gives back to the system what malloc keeps; takes a few milliseconds. */
+  trimMemory(): void;
   mountRepository(
     options: NativeOptions,
     onMiss: (miss: Miss) => void,

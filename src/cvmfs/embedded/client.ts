@@ -14,6 +14,7 @@ import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
 import { FailureLog } from './failure-log.js';
+import { IdleMemory } from './idle-memory.js';
 import { ExternalServers } from './external-files.js';
 import { externalFetchOptions, fetchOptions } from './fetch-options.js';
 import { withoutPassword } from './fetch/failover.js';
@@ -80,6 +81,7 @@ export class Client {
   readonly #pins: CatalogPins;
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
+  readonly #memory: IdleMemory;
   /** Settles when the newest revision is under the mount, with why it cannot be. */
   #shown: Promise<ThinlayerError | null> = Promise.resolve(null);
 
@@ -101,7 +103,8 @@ export class Client {
     this.#repository = repository;
     this.#mount = mount;
     this.#starts = starts;
-    this.#usage = setInterval(() => void this.#noteUsed(objects), USED_MS);
+    this.#memory = new IdleMemory({ statistics: () => mount.statistics() });
+    this.#usage = setInterval(() => this.#lookAfter(objects), USED_MS);
     this.#usage.unref();
   }
 
@@ -196,6 +199,7 @@ export class Client {
 
   async unmount(): Promise<void> {
     clearInterval(this.#usage);
+    this.#memory.close();
     await this.#starts?.close();
     await this.#mount.unmount();
     await this.#repository.close();
@@ -262,6 +266,11 @@ export class Client {
       'user.pid': String(process.pid),
       'user.version': this.#options.version,
     };
+  }
+
+  #lookAfter(objects: Objects): void {
+    void this.#noteUsed(objects);
+    this.#memory.look();
   }
 
   async #noteUsed(objects: Objects): Promise<void> {

@@ -85,11 +85,14 @@ function date(seconds: number): string {
   return new Date(Math.min(seconds * 1000, 8.64e15)).toISOString();
 }
 
+/** Certificate and whitelist come at the same time, and are believed one after the other. */
 async function verify(context: LoadContext, letter: Letter, manifest: Manifest): Promise<Trusted> {
   const { fqrn, blacklist } = context;
-  const certificate = parseCertificate(await fetchCertificate(context, manifest), fqrn);
+  const [pem, listed] = [fetchCertificate(context, manifest), fetchWhitelist(context)] as const;
+  await Promise.allSettled([pem, listed]);
+  const certificate = parseCertificate(await pem, fqrn);
   checkManifestSignature(letter, certificate, fqrn);
-  const whitelist = await fetchWhitelist(context);
+  const whitelist = await listed;
   const certificateFingerprint = checkCertificate(certificate, whitelist, blacklist, fqrn);
   return { manifest, certificateFingerprint, whitelistExpires: whitelist.expires };
 }

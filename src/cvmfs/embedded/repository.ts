@@ -11,7 +11,6 @@ import { loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import type { ObjectId } from './object-id.js';
 import type { FetchHow } from './objects.js';
-import { loadPinned } from './pinned.js';
 import { checkRevision } from './trust.js';
 
 export interface RepositoryFacts extends Breadcrumb {
@@ -63,6 +62,8 @@ export class Repository {
   static async open(options: RepositoryOptions, signal?: AbortSignal): Promise<Repository> {
     const { fqrn, objects, clock } = options;
     if (options.pinned) {
+      // Few are: the others need not wait until it is loaded.
+      const { loadPinned } = await import('./pinned.js');
       const state = await loadPinned({ ...options, signal }, options.pinned);
       return new Repository(options, { ...state, offline: null, heardAt: clock.now() });
     }

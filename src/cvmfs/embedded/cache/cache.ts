@@ -9,7 +9,6 @@ import type { Clock } from '../clock.js';
 import { cachePath } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
 import { cacheError } from './cache-error.js';
-import { checkCache } from './check.js';
 import type { CheckReport } from './check.js';
 import { compactChecksums } from './checksum.js';
 import { makeDirectories, statIfThere, statObject, transactionsPath } from './layout.js';
@@ -173,6 +172,7 @@ export class Cache {
   /** Reads everything, and removes what is not what was put in. */
   async check(): Promise<CheckReport> {
     return await this.#doing('check', async () => {
+      const { checkCache } = await import('./check.js');
       const report = await checkCache(this.directory);
       await this.#room.scan();
       return report;
