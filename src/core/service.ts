@@ -22,7 +22,7 @@ export interface Cancel {
   readonly signal?: AbortSignal;
 }
 
-/** An archive in flight: bytes in order, any chunk size. A chunk's memory may hold other bytes as soon as the next one is asked for. */
+/** An archive in flight: bytes in order, any chunk size. */
 export type ByteStream = AsyncIterable<Uint8Array>;
 
 /** One line of what an administrator sees of a layer. */
@@ -55,7 +55,10 @@ export interface LayerService {
   /** Unpacks `tar` into a fresh layer and answers its size in bytes. After a failure the layer is as it was before. */
   applyDiff(id: LayerId, parent: LayerId | null, tar: ByteStream, cancel?: Cancel): Promise<number>;
 
-  /** The layer's changes against `parent` as a tar. Resolves when the first bytes are there, so that most errors come before them. */
+  /**
+   * The layer's changes against `parent` as a tar. Resolves when the first bytes are there, so that most errors come before them.
+   * A chunk's memory may hold other bytes as soon as the next one is asked for; `applyDiff` wants each to stay as it is.
+   */
   diff(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<ByteStream>;
 
   changes(id: LayerId, parent: LayerId | null, cancel?: Cancel): Promise<Change[]>;
