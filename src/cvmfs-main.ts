@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --expose-gc
+#!/usr/bin/env node
 /** `thinlayer-cvmfs`: one CVMFS repository, mounted by a process of its own, which survives the daemon. */
 
 import { createWriteStream } from 'node:fs';

@@ -19,8 +19,6 @@ import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 import { readHomeMounts } from './host/mountinfo.js';
 
 const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
-/** As its first line has it: what is fetched is short-lived, and V8 would keep 48 MiB for it; what is left is collected when it rests. */
-const SMALL_HEAP = ['--max-semi-space-size=2', '--expose-gc'];
 
 /** One instance of each kind that is asked for. */
 export function repositorySource(config: HomeConfig, mounter: Mounter, log: Logger): RepositorySource {
@@ -58,7 +56,7 @@ function makeSource(
       return embeddedSource({
         ...places,
         runDirectory: CVMFS_RUN_DIRECTORY,
-        command: [process.execPath, ...SMALL_HEAP, CLIENT],
+        command: [process.execPath, CLIENT],
         ...(options.cvmfsPrefetch && {
           prefetchFailed: ({ message }) =>
             log.warn(`what an image reads at its start is not remembered: ${message}`),

@@ -89,14 +89,7 @@ export class OurClient extends MountedClient {
     const options = ['--config-dir', this.config, '--control', this.control];
     this.daemon = await this.jail.start({
       name: 'thinlayer-cvmfs',
-      command: [
-        process.execPath,
-        ...['--max-semi-space-size=2', '--expose-gc'],
-        program,
-        this.site.fqrn,
-        this.mountpoint,
-        ...options,
-      ],
+      command: [process.execPath, program, this.site.fqrn, this.mountpoint, ...options],
       log: join(this.jail.directory, 'client.log'),
     });
   }

@@ -3,12 +3,18 @@
  * each repository, most of them with nothing to do.
  */
 
+import { runInNewContext } from 'node:vm';
+
 import { loadCvmfsAddon } from './addon.js';
 
 /** What loading and mounting took is not needed again: 20 MiB. */
 const AFTER_MOUNT_MS = 1000;
-/** The heap may grow so much between two collections: V8 lets a small one grow to its fourfold, which fetching many files makes use of. */
-const GROWTH = '--heap-growing-percent=40';
+/**
+ * So much may the heap grow between two collections: V8 lets a small one grow to its fourfold, which fetching many files makes use of. And
+ * what is fetched is short-lived: for it V8 would keep 48 MiB. Set at run time: on the command line they would cost a start 20 ms, because
+ * Node's own modules are compiled for V8's usual flags, and an unknown one would end it.
+ */
+const LIMITS = ['--heap-growing-percent=40', '--semi-space-growth-factor=1'];
 
 export interface IdleMemoryOptions {
   /** Of the mount. */
@@ -16,8 +22,8 @@ export interface IdleMemoryOptions {
   readonly trim?: () => void;
   /** Makes V8 collect more often than it would. */
   readonly limit?: () => void;
-  /** Collects garbage, at a stop of some 50 ms; Node has it with `--expose-gc`. */
-  readonly collect?: (() => void) | undefined;
+  /** Collects garbage, at a stop of some 50 ms. */
+  readonly collect?: () => void;
 }
 
 export class IdleMemory {
@@ -30,7 +36,7 @@ export class IdleMemory {
     statistics,
     trim = loadCvmfsAddon().trimMemory,
     limit = limitGrowth,
-    collect = globalThis.gc,
+    collect = collectGarbage,
   }: IdleMemoryOptions) {
     this.#options = { statistics, trim, limit, collect };
     this.#first = setTimeout(() => this.#begin(), AFTER_MOUNT_MS).unref();
@@ -43,7 +49,7 @@ export class IdleMemory {
     const idle = work === this.#seen;
     this.#seen = work;
     if (idle && this.#collected) return;
-    if (idle) this.#options.collect?.();
+    if (idle) this.#options.collect();
     this.#options.trim();
     this.#collected = idle;
   }
@@ -58,7 +64,14 @@ export class IdleMemory {
   }
 }
 
-/** Not on the command line, where Node would refuse to start with a V8 that knows the option no more; and not loaded for the mount. */
+/** Not loaded for the mount. */
 function limitGrowth(): void {
-  process.getBuiltinModule('node:v8').setFlagsFromString(GROWTH);
+  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
+  LIMITS.forEach(setFlagsFromString);
+}
+
+/** New contexts have `gc` from then on, as all have with `--expose-gc` on the command line. */
+function collectGarbage(): void {
+  process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
