@@ -35,13 +35,17 @@ export class Body {
     this.#wake();
   }
 
-  /** Null: that was all. Rejects with the failure, when all that came before it was read. */
+  /**
+   * All that waits, at least one byte. Null: there is no more. Rejects with the failure, when all that came before it was
+   * read.
+   */
   async next(): Promise<Buffer | null> {
     while (this.#chunks.length === 0 && !this.#over) await this.#change();
-    const chunk = this.#chunks.shift();
-    if (!chunk && this.#failure) throw this.#failure;
-    this.#waiting -= chunk?.length ?? 0;
-    return chunk ?? null;
+    const [first, ...more] = this.#chunks.splice(0);
+    this.#waiting = 0;
+    if (first) return more.length === 0 ? first : Buffer.concat([first, ...more]);
+    if (this.#failure) throw this.#failure;
+    return null;
   }
 
   /** The rest is thrown away, and the connection with it unless all is here. */
