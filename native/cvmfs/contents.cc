@@ -7,7 +7,6 @@
 #include "fault.h"
 
 namespace thinlayer::cvmfs {
-
 namespace {
 
 Missing MissingChunk(const Entry& entry, const Chunk& chunk, const std::string& path) {

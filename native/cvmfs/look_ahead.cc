@@ -73,7 +73,7 @@ void LookAhead::Bring(const std::vector<Missing>& batch) {
   std::vector<Missing> missing;
   for (const Missing& object : batch) {
     try {
-      ObjectFile file = objects_.OpenAhead(object.object, object.size);
+      ObjectFile file = objects_.Peek(object.object, object.size);
       if (!file) {
         missing.push_back(object);
         continue;

@@ -19,10 +19,10 @@ constexpr size_t kMaxUsed = 200'000;
 
 ObjectFile Objects::Open(const std::string& object, uint64_t size) {
   NoteUsed(object);
-  return OpenAhead(object, size);
+  return Peek(object, size);
 }
 
-ObjectFile Objects::OpenAhead(const std::string& object, uint64_t size) {
+ObjectFile Objects::Peek(const std::string& object, uint64_t size) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     auto known = open_.find(object);

@@ -25,8 +25,8 @@ class Objects {
 
   // Nothing if it is not in the cache. Fault{EIO} if it cannot be opened or does not hold `size` bytes.
   ObjectFile Open(const std::string& object, uint64_t size);
-  // The same, and it does not count as used.
-  ObjectFile OpenAhead(const std::string& object, uint64_t size);
+  // The same, and it does not count as a use.
+  ObjectFile Peek(const std::string& object, uint64_t size);
 
   void NoteUsed(const std::string& object);
   // What was noted since the last call.

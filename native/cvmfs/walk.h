@@ -27,7 +27,6 @@ class WalkOrder {
   Entries Ahead();
 
  private:
-
   const Before before_;
   Entries files_;
   size_t at_ = 0;      // the file opened last

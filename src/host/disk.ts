@@ -4,6 +4,9 @@ import type { Disk, DiskChange } from '../core/disk.js';
 import type { DiskFunctions } from './addon.js';
 import { joined } from './joined.js';
 
+/** Of changes that have neither mode nor owner. */
+const NO_NUMBERS = ['0', '0', '0', '0', '0'];
+
 export function createDisk(addon: DiskFunctions): Disk {
   return {
     change: async (changes) => addon.changeDisk(joined(changes.flatMap(fieldsOf))),
@@ -39,5 +42,3 @@ function fieldsOf(change: DiskChange): string[] {
       return [change.do, change.path, '', ...NO_NUMBERS];
   }
 }
-
-const NO_NUMBERS = ['0', '0', '0', '0', '0'];

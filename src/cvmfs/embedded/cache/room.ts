@@ -40,15 +40,15 @@ export class Room {
 
   /** Bytes that can be written without evicting anything. */
   get free(): number {
-    return Math.max(0, this.#limit - this.#usage.bytes - this.#reserved);
+    return Math.max(0, this.#left);
   }
 
   /** Bytes that can be written without evicting what was used since that time. */
   without(since: number): number {
     if (this.#limit === Infinity) return Infinity;
-    const free = this.#limit - this.#usage.bytes - this.#reserved;
+    const left = this.#left;
     const evictable = this.#usage.idleBytes(since) - this.#limit * SPARE;
-    return Math.max(0, free, free + evictable);
+    return Math.max(0, left, left + evictable);
   }
 
   async setLimit(limit: number): Promise<void> {
@@ -107,6 +107,11 @@ export class Room {
     await rm(join(this.#directory, object), { force: true });
     this.#evictions += 1;
     this.#usage.remove(object);
+  }
+
+  /** Less than nothing, if the limit was lowered. */
+  get #left(): number {
+    return this.#limit - this.#usage.bytes - this.#reserved;
   }
 
   /** False: all that may go is gone, and it is not enough. */
