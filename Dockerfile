@@ -14,11 +14,11 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 # For the client of CVMFS, where BASE lacks them.
 RUN pkg-config --exists fuse3 sqlite3 || { apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev; }
-COPY tsconfig.json ./
+COPY tsconfig.json rollup.config.js ./
 COPY native native
 COPY src src
 COPY actors actors
-RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && chmod +x dist/src/main.js dist/src/cvmfs-main.js dist/src/cli/main.js
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && chmod +x dist/src/main.js dist/src/cli/main.js dist/bin/thinlayer-cvmfs.js
 
 FROM ${RUN_BASE}
 RUN apt-get update && apt-get install -y --no-install-recommends libfuse3-3 libsqlite3-0 && rm -rf /var/lib/apt/lists/*
@@ -27,7 +27,7 @@ COPY LICENSE package.json ./
 COPY --from=build /opt/thinlayer/node_modules node_modules
 COPY --from=build /opt/thinlayer/dist dist
 COPY --from=build /opt/thinlayer/native/build/Release/thinlayer.node /opt/thinlayer/native/build/Release/thinlayer_cvmfs.node native/build/Release/
-RUN for name in thinlayerd:main.js thinlayer-cvmfs:cvmfs-main.js thinlayer:cli/main.js; do ln -s "/opt/thinlayer/dist/src/${name#*:}" "/usr/local/bin/${name%%:*}"; done
+RUN for name in thinlayerd:src/main.js thinlayer-cvmfs:bin/thinlayer-cvmfs.js thinlayer:src/cli/main.js; do ln -s "/opt/thinlayer/dist/${name#*:}" "/usr/local/bin/${name%%:*}"; done
 # The socket is /run/docker/plugins/thinlayer.sock, that of the thinlayer command is in /run/thinlayer, and the state, which has
 # to outlive the container, in /var/lib/thinlayer. No VOLUME: an anonymous one would be lost with its container.
 ENTRYPOINT ["thinlayerd"]

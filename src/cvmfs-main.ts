@@ -4,8 +4,6 @@
 import { createWriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 
-import type { Logger } from 'pino';
-
 import { asThinlayerError, ThinlayerError, undone } from './core/errors.js';
 import { VERSION } from './core/version.js';
 import { Client } from './cvmfs/embedded/client.js';
@@ -17,16 +15,19 @@ import type { MountArguments } from './cvmfs/embedded/config/mount-arguments.js'
 import { createClientControl } from './cvmfs/embedded/control.js';
 import { checkDescriptor } from './host/descriptor.js';
 import { checkDirectory } from './host/directory.js';
-import { openLog } from './host/log.js';
+import { openLogLate } from './host/log.js';
+import type { LateLog } from './host/log.js';
 import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
 const ENDING = ['SIGTERM', 'SIGINT'] as const;
+/** After the mount, for what comes after the first reads. */
+const QUIET_MS = 1000;
 
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
   setInterval(() => undefined, 2 ** 30);
-  const log = openLog(args.debug ? 'debug' : 'info');
+  const log = openLogLate(args.debug ? 'debug' : 'info');
   const config = configure(args);
   await checkMountpoint(args.mountpoint, args.nonEmpty);
   if (args.control !== null) await checkDirectory('--control', dirname(args.control));
@@ -48,6 +49,7 @@ async function serve(args: MountArguments): Promise<void> {
       process.exit(error ? 1 : 0);
     },
   });
+  setTimeout(() => log.open(), QUIET_MS);
   const end = () => void unmountAndExit(client, log);
   for (const signal of ENDING) process.off(signal, abort).on(signal, end);
   if (giveUp.signal.aborted) end();
@@ -68,7 +70,7 @@ async function answerOn(socket: string, client: Client, quit: () => void): Promi
   process.on('exit', () => void server.close());
 }
 
-async function unmountAndExit(client: Client, log: Logger): Promise<void> {
+async function unmountAndExit(client: Client, log: LateLog): Promise<void> {
   try {
     await client.unmount();
     process.exit(0);
@@ -119,29 +121,40 @@ async function reportMounted(fd: number | null): Promise<void> {
   }
 }
 
-let reportTo: number | null = null;
-try {
-  if (process.argv[2] === 'ctl') {
-    const { runCtl } = await import('./cvmfs/ctl.js');
-    process.stdout.write(await runCtl(process.argv.slice(3)));
-    process.exit(0);
+async function mount(args: MountArguments): Promise<void> {
+  if (args.reportTo !== null) checkDescriptor('--report-fd', args.reportTo);
+  try {
+    await serve(args);
+  } catch (failure) {
+    complain(failure);
+    const { code, message } = asThinlayerError(failure);
+    await report(args.reportTo, { code, message });
+    process.exit(1);
   }
-  const command = parseMountArguments(process.argv.slice(2), process.cwd());
+  await reportMounted(args.reportTo);
+}
+
+async function control(words: readonly string[]): Promise<never> {
+  const { runCtl } = await import('./cvmfs/ctl.js');
+  process.stdout.write(await runCtl(words));
+  process.exit(0);
+}
+
+async function run(words: readonly string[]): Promise<void> {
+  if (words[0] === 'ctl') return control(words.slice(1));
+  const command = parseMountArguments(words, process.cwd());
   if (command.kind === 'help') console.log(MOUNT_USAGE);
   else if (command.kind === 'version') console.log(VERSION);
-  else {
-    const { reportTo: fd } = command.arguments;
-    if (fd !== null) checkDescriptor('--report-fd', fd);
-    reportTo = fd;
-    if (command.arguments.parseOnly) printSettings(configure(command.arguments));
-    else {
-      await serve(command.arguments);
-      await reportMounted(reportTo);
-    }
-  }
-} catch (failure) {
-  const { code, message } = asThinlayerError(failure);
-  console.error(`thinlayer-cvmfs: ${message}`);
-  await report(reportTo, { code, message });
-  process.exit(1);
+  else if (command.arguments.parseOnly) printSettings(configure(command.arguments));
+  else await mount(command.arguments);
 }
+
+function complain(failure: unknown): void {
+  console.error(`thinlayer-cvmfs: ${asThinlayerError(failure).message}`);
+}
+
+// Not awaited here: in one file (rollup.config.js) the modules that are imported when they are needed come after this.
+run(process.argv.slice(2)).catch((failure: unknown) => {
+  complain(failure);
+  process.exit(1);
+});

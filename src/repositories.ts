@@ -18,7 +18,7 @@ import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 import { readHomeMounts } from './host/mountinfo.js';
 
-const CLIENT = fileURLToPath(new URL('./cvmfs-main.js', import.meta.url));
+const CLIENT = fileURLToPath(new URL('../bin/thinlayer-cvmfs.js', import.meta.url));
 
 /** One instance of each kind that is asked for. */
 export function repositorySource(config: HomeConfig, mounter: Mounter, log: Logger): RepositorySource {

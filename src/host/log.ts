@@ -1,7 +1,10 @@
 /** The log of a process: one line of JSON a record, on standard error. */
 
-import { pino } from 'pino';
-import type { Logger } from 'pino';
+import { createRequire } from 'node:module';
+
+import type { Logger, pino as Pino } from 'pino';
+
+const load = createRequire(import.meta.url);
 
 const STDERR = 2;
 /** Of records that could not be written yet; what comes beyond is lost. */
@@ -12,8 +15,34 @@ const MAX_WAITING_BYTES = 1024 * 1024;
  * disk of the log is full, say) it waits for a later record.
  */
 export function openLog(level: string): Logger {
+  const { pino } = load('pino') as { pino: typeof Pino };
   const destination = pino.destination({ dest: STDERR, sync: true, maxLength: MAX_WAITING_BYTES });
   // Without a listener it would end a process on which mounts depend; and there is nobody else to tell.
   destination.on('error', () => undefined);
   return pino({ level, base: null }, destination);
+}
+
+/** A log that opens with its first record. */
+export interface LateLog extends Pick<Logger, 'info' | 'warn' | 'error'> {
+  debug(message: string): void;
+  /** Opens it now, if no record has. */
+  open(): void;
+}
+
+/**
+ * For a process whose start somebody waits for, and which mostly has nothing to say: pino takes 20 ms to load. To be opened
+ * at the next quiet moment, for what is loaded much later may be the file of another version.
+ */
+export function openLogLate(level: 'debug' | 'info'): LateLog {
+  let log: Logger | undefined;
+  const opened = () => (log ??= openLog(level));
+  return {
+    open: () => void opened(),
+    debug: (message) => {
+      if (level === 'debug') opened().debug(message);
+    },
+    info: (...record: [unknown]) => opened().info(...record),
+    warn: (...record: [unknown]) => opened().warn(...record),
+    error: (...record: [unknown]) => opened().error(...record),
+  };
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { askClient } from '../../src/cvmfs/client-socket.js';
 import { talk } from '../../src/cvmfs/talk-socket.js';
 import { writeClientConfig } from '../cvmfs/client-config.js';
-import { PROJECT_ROOT } from '../system/project.js';
+import { CVMFS_CLIENT } from '../system/project.js';
 import { waitFor } from '../system/process.js';
 import type { Daemon, Jail } from '../system/jail.js';
 
@@ -85,11 +85,10 @@ export class OurClient extends MountedClient {
   private daemon: Daemon | undefined;
 
   protected async start(): Promise<void> {
-    const program = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
     const options = ['--config-dir', this.config, '--control', this.control];
     this.daemon = await this.jail.start({
       name: 'thinlayer-cvmfs',
-      command: [process.execPath, program, this.site.fqrn, this.mountpoint, ...options],
+      command: [process.execPath, CVMFS_CLIENT, this.site.fqrn, this.mountpoint, ...options],
       log: join(this.jail.directory, 'client.log'),
     });
   }

@@ -16,9 +16,7 @@ import type { ClientStatus } from '../../src/cvmfs/embedded/client.js';
 import { loadAddon } from '../../src/host/addon.js';
 import { run } from '../native/cvmfs-fixture.js';
 import { FIXTURES } from '../pure/cvmfs/fixtures.js';
-import { PROJECT_ROOT } from '../system/project.js';
-
-const PROGRAM = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
+import { CVMFS_CLIENT, PROJECT_ROOT } from '../system/project.js';
 
 /** So that a server that hangs is given up after a second. */
 const IMPATIENT = {
@@ -79,7 +77,7 @@ export class MountedClient {
   async launch(): Promise<void> {
     const places = [this.fqrn, this.mountpoint, '--config-dir', join(this.directory, 'etc')];
     const answers = ['--control', this.socket, '--report-fd', '3'];
-    this.process = spawn(process.execPath, [PROGRAM, ...places, ...answers, ...this.#arguments], {
+    this.process = spawn(process.execPath, [CVMFS_CLIENT, ...places, ...answers, ...this.#arguments], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       cwd: '/',
     });

@@ -16,14 +16,20 @@ import { fileURLToPath } from 'node:url';
 import { askClient } from '../../src/cvmfs/client-socket.js';
 import { parseSettings, talkSocketOf } from '../../src/cvmfs/cvmfs2-settings.js';
 import { check } from '../system/process.js';
+import { CVMFS_CLIENT } from '../system/project.js';
 
-const CLIENT = fileURLToPath(new URL('../../src/cvmfs-main.js', import.meta.url));
 const SELF = fileURLToPath(import.meta.url);
 
 const [flag, list = '', repository = '', mountpoint = ''] = process.argv.slice(2);
 const options = list.split(',');
 const config = options.filter((option) => option.startsWith('config='));
-const client = (...more: string[]) => [CLIENT, '-o', [...config, ...more].join(','), repository, mountpoint];
+const client = (...more: string[]) => [
+  CVMFS_CLIENT,
+  '-o',
+  [...config, ...more].join(','),
+  repository,
+  mountpoint,
+];
 
 if (flag === '--serve') await serve();
 else if (options.includes('parse')) process.stdout.write(await check(process.execPath, client('parse')));

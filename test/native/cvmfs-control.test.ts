@@ -6,16 +6,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { MountedClient } from '../cvmfs/mounted-client.js';
-import { PROJECT_ROOT } from '../system/project.js';
+import { CVMFS_CLIENT } from '../system/project.js';
 import { serverOf } from '../unit/cvmfs/client.js';
 import { cannotMount, run } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
-const PROGRAM = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
 const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
 
 function ctl(client: MountedClient, ...words: string[]): Promise<string> {
-  return run(process.execPath, PROGRAM, 'ctl', client.socket, ...words);
+  return run(process.execPath, CVMFS_CLIENT, 'ctl', client.socket, ...words);
 }
 
 test('the cache is listed, limited, evicted, pinned and checked', { skip }, async (t) => {
@@ -87,7 +86,7 @@ test(
       /there is no command nonsense; see thinlayer-cvmfs ctl --help/,
     );
     await assert.rejects(ctl(client, 'cache', 'limit', 'much'), /"much" is not a number of megabytes/);
-    const byMountpoint = run(process.execPath, PROGRAM, 'ctl', client.mountpoint, 'status');
+    const byMountpoint = run(process.execPath, CVMFS_CLIENT, 'ctl', client.mountpoint, 'status');
     await assert.rejects(byMountpoint, /started alone, give the SOCKET that it was given by --control/);
     await ctl(client, 'quit');
     assert.equal(await client.end(), 0);

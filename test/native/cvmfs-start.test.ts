@@ -11,13 +11,12 @@ import { test } from 'node:test';
 import { writeClientConfig } from '../cvmfs/client-config.js';
 import { MountedClient } from '../cvmfs/mounted-client.js';
 import { check, run } from '../system/process.js';
-import { PROJECT_ROOT } from '../system/project.js';
+import { CVMFS_CLIENT } from '../system/project.js';
 import { serverOf } from '../unit/cvmfs/client.js';
 import { cannotMount } from './cvmfs-fixture.js';
 import { mountsBelow } from './scratch-home.js';
 
 const skip = cannotMount;
-const PROGRAM = join(PROJECT_ROOT, 'dist/src/cvmfs-main.js');
 const FQRN = 'thin.example.org';
 
 /** In a directory of its own, with a repository that is configured, and whose server nobody needs. */
@@ -38,7 +37,7 @@ async function inScratch(body: (directory: string) => Promise<void>): Promise<vo
 
 async function refused(directory: string, args: readonly string[], text: RegExp): Promise<void> {
   const { code, stderr } = await run(process.execPath, [
-    ...[PROGRAM, FQRN, ...args],
+    ...[CVMFS_CLIENT, FQRN, ...args],
     ...['--config-dir', join(directory, 'etc')],
   ]);
   assert.match(stderr, text);

@@ -22,7 +22,7 @@ import type { SourceLab } from '../conformance/repository-source.js';
 import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
 import { FIXTURES } from '../pure/cvmfs/fixtures.js';
 import { check } from '../system/process.js';
-import { PROJECT_ROOT } from '../system/project.js';
+import { CVMFS_CLIENT, PROJECT_ROOT } from '../system/project.js';
 import { RepositoryServer } from '../unit/cvmfs/server.js';
 import { cannotMount } from './cvmfs-fixture.js';
 import { ScratchHome } from './scratch-home.js';
@@ -94,7 +94,7 @@ async function labOf(
 const embedded = (places: Places): RepositorySource =>
   embeddedSource({
     ...places,
-    command: [process.execPath, join(PROJECT_ROOT, 'dist/src/cvmfs-main.js')],
+    command: [process.execPath, CVMFS_CLIENT],
   });
 
 /** A program `cvmfs2`, as PATH would have it. */
@@ -210,7 +210,7 @@ for (const [name, make] of [
 
 /** The process that has this mountpoint on its command line. */
 async function serverOf(mountpoint: string): Promise<number> {
-  const found = await check('pgrep', ['-f', `cvmfs-main.js.* ${mountpoint}( |$)`]);
+  const found = await check('pgrep', ['-f', `thinlayer-cvmfs.js.* ${mountpoint}( |$)`]);
   return Number(found.trim().split('\n')[0]);
 }
 

@@ -94,7 +94,7 @@ ensure_addons() {
 
 ensure_javascript() {
   local built=dist/.tsbuildinfo
-  [ -e $built ] && [ -z "$(find src actors test package-lock.json tsconfig.json -newer $built -print -quit 2>/dev/null)" ] && return
+  [ -e $built ] && [ -z "$(find src actors test package-lock.json tsconfig.json rollup.config.js -newer $built -print -quit 2>/dev/null)" ] && return
   say "compiling"
   npm run --silent build:ts
   touch $built

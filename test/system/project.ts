@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 /** This file runs as dist/test/system/project.js. */
 export const PROJECT_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
+/** The client of CVMFS as it is installed. */
+export const CVMFS_CLIENT = join(PROJECT_ROOT, 'dist/bin/thinlayer-cvmfs.js');
+
 /** Built peers and downloaded packages; the same default as in test/setup/*.sh. */
 export const CACHE = join(process.env['XDG_CACHE_HOME'] ?? '/var/tmp', 'thinlayer-test');
 

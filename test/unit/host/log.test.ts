@@ -39,3 +39,27 @@ test('a log that cannot be written does not end the process', async () => {
   closeSync(full);
   assert.deepEqual(await once(child, 'exit'), [7, null]);
 });
+
+test('a late log loads nothing before its first record, and then loses none', async () => {
+  const script = `
+    import { createRequire } from 'node:module';
+    import { openLogLate } from ${MODULE};
+    const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((file) => /\\bpino\\b/.test(file));
+    const log = openLogLate('info');
+    log.debug('too small');
+    console.log(loaded());
+    log.warn({ i: 1 }, 'first');
+    console.log(loaded());
+    process.kill(process.pid, 'SIGKILL');`;
+  const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', script]);
+  assert.equal(stdout, 'false\ntrue\n');
+  assert.equal((JSON.parse(stderr) as { msg: string }).msg, 'first');
+});
+
+test('a late log says what it is opened for', async () => {
+  const script = `
+    import { openLogLate } from ${MODULE};
+    openLogLate('debug').debug('small enough');`;
+  const { stderr } = await run(process.execPath, ['--input-type=module', '-e', script]);
+  assert.equal((JSON.parse(stderr) as { msg: string }).msg, 'small enough');
+});
