@@ -9,9 +9,30 @@
 namespace thinlayer::cvmfs {
 namespace {
 
+// The kernel reads 128 KiB around each page of a program that is touched: a few such places may be neighbours.
+constexpr uint64_t kReadOn = 1 << 20;
+// The kernel's read-ahead comes in requests of 128 KiB, which threads of ours take up in any order.
+constexpr uint64_t kDisorder = 256 * 1024;
+constexpr uint64_t kMaxAhead = 16 << 20;
+// What was missing is read again when it is there.
+constexpr uint64_t kBehind = kMaxAhead;
+
 Missing MissingChunk(const Entry& entry, const Chunk& chunk, const std::string& path) {
   bool compressed = entry.IsCompressed();
   return {CachedName(chunk.object, compressed), compressed, chunk.size, path, entry.Has(kFlagExternal), chunk.offset};
+}
+
+// Of the chunk that has the byte at `offset`.
+size_t IndexOf(const std::vector<Chunk>& chunks, uint64_t offset) {
+  auto after = [](uint64_t at, const Chunk& chunk) { return at < chunk.offset; };
+  return static_cast<size_t>(std::upper_bound(chunks.begin(), chunks.end(), offset, after) - chunks.begin()) - 1;
+}
+
+Missing AllOf(std::vector<Missing> missing) {
+  Missing first = std::move(missing.front());
+  missing.erase(missing.begin());
+  first.others = std::move(missing);
+  return first;
 }
 
 }  // namespace
@@ -26,21 +47,51 @@ std::vector<Piece> Content::Find(Objects& objects, uint64_t offset, uint64_t siz
   uint64_t end = start + std::min(size, entry_->size - start);
   if (start == end) return {};
   if (entry_->Has(kFlagChunked)) return FindInChunks(objects, start, end);
-  return {{Open(objects, 0, MissingWhole(*entry_, path_)), start, end - start}};
+  Missing whole = MissingWhole(*entry_, path_);
+  ObjectFile file = Open(objects, 0, whole);
+  if (!file) throw whole;
+  return {{std::move(file), start, end - start}};
 }
 
 std::vector<Piece> Content::FindInChunks(Objects& objects, uint64_t offset, uint64_t end) {
   const std::vector<Chunk>& chunks = entry_->chunks;
-  auto after = [](uint64_t at, const Chunk& chunk) { return at < chunk.offset; };
-  size_t index = std::upper_bound(chunks.begin(), chunks.end(), offset, after) - chunks.begin() - 1;
   std::vector<Piece> pieces;
-  for (; offset < end; ++index) {
+  std::vector<Missing> missing;
+  for (size_t index = IndexOf(chunks, offset); offset < end; ++index) {
     const Chunk& chunk = chunks[index];
+    Missing object = MissingChunk(*entry_, chunk, path_);
     uint64_t stop = std::min(end, chunk.offset + chunk.size);
-    pieces.push_back({Open(objects, index, MissingChunk(*entry_, chunk, path_)), offset - chunk.offset, stop - offset});
+    pieces.push_back({Open(objects, index, object), offset - chunk.offset, stop - offset});
+    if (!pieces.back().file) missing.push_back(std::move(object));
     offset = stop;
   }
+  if (!missing.empty()) throw AllOf(std::move(missing));
   return pieces;
+}
+
+std::vector<Missing> Content::Ahead(uint64_t offset, uint64_t size) {
+  if (!entry_->Has(kFlagChunked) || entry_->Has(kFlagExternal)) return {};
+  std::lock_guard<std::mutex> lock(mutex_);
+  uint64_t start = std::min(offset, entry_->size);
+  uint64_t run = ReadOn(start, start + std::min(size, entry_->size - start));
+  if (run < kReadOn) return {};
+  std::vector<Missing> ahead;
+  uint64_t end = std::min(read_to_ + std::min(run, kMaxAhead), entry_->size);
+  for (told_ = std::max(told_, read_to_); told_ < end;) {
+    const Chunk& chunk = entry_->chunks[IndexOf(entry_->chunks, told_)];
+    if (chunk.offset >= read_to_) ahead.push_back(MissingChunk(*entry_, chunk, path_));
+    told_ = chunk.offset + chunk.size;
+  }
+  return ahead;
+}
+
+uint64_t Content::ReadOn(uint64_t offset, uint64_t end) {
+  if (end <= read_to_ && end + kBehind > read_to_) return 0;
+  bool goes_on = offset <= read_to_ + kDisorder && end > read_to_;
+  if (!goes_on) run_ = told_ = 0;
+  run_ += end - (goes_on ? read_to_ : offset);
+  read_to_ = end;
+  return run_;
 }
 
 ObjectFile Content::Open(Objects& objects, size_t index, const Missing& object) {
@@ -50,7 +101,7 @@ ObjectFile Content::Open(Objects& objects, size_t index, const Missing& object) 
     return last_;
   }
   ObjectFile opened = objects.Open(object.object, object.size);
-  if (!opened) throw object;
+  if (!opened) return nullptr;
   index_ = index;
   return last_ = std::move(opened);
 }

@@ -30,13 +30,20 @@ class Content {
  public:
   Content(EntryPtr entry, std::string path) : entry_(std::move(entry)), path_(std::move(path)) {}
 
-  // Where the bytes are, from `offset` up to `size` of them: fewer at the end of the file. Throws Missing if an object
-  // is not in the cache.
+  // Where the bytes are, from `offset` up to `size` of them: fewer at the end of the file. Throws Missing for all
+  // objects that are not in the cache.
   std::vector<Piece> Find(Objects& objects, uint64_t offset, uint64_t size);
+  // For a read that is about to be made, if the file is being read on end: the chunks after it to have at hand, as many
+  // bytes as were read so far, none of them twice.
+  std::vector<Missing> Ahead(uint64_t offset, uint64_t size);
 
  private:
   std::vector<Piece> FindInChunks(Objects& objects, uint64_t offset, uint64_t end);
+  // Nothing if it is not in the cache.
   ObjectFile Open(Objects& objects, size_t index, const Missing& object);
+
+  // How many bytes were read on end, with these; 0 for what was read before.
+  uint64_t ReadOn(uint64_t offset, uint64_t end);
 
   const EntryPtr entry_;
   const std::string path_;
@@ -45,6 +52,10 @@ class Content {
   std::mutex mutex_;
   size_t index_ = 0;
   ObjectFile last_;
+
+  uint64_t run_ = 0;      // bytes read on end
+  uint64_t read_to_ = 0;  // where they end
+  uint64_t told_ = 0;     // chunks up to here were asked for
 };
 
 using ContentPtr = std::shared_ptr<Content>;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace thinlayer::cvmfs {
 
@@ -20,6 +21,7 @@ struct Missing {
   std::string path;    // in the repository
   bool external = false;
   uint64_t offset = 0;  // of a chunk, in its file
+  std::vector<Missing> others = {};  // which the request will lack next
 };
 
 }  // namespace thinlayer::cvmfs

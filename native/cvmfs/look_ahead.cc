@@ -37,9 +37,13 @@ void LookAhead::Opened(uint64_t directory, const ListingPtr& listing, const Entr
   for (const EntryPtr& next : walk->Opened(file)) {
     if (IsWorthIt(*next)) batch.push_back(MissingWhole(*next, beside + next->name));
   }
-  if (batch.empty()) return;
+  Want(std::move(batch));
+}
+
+void LookAhead::Want(std::vector<Missing> objects) {
+  if (!ask_ || objects.empty()) return;
   std::lock_guard<std::mutex> lock(mutex_);
-  batches_.push_back(std::move(batch));
+  batches_.push_back(std::move(objects));
   if (batches_.size() > kMaxBatches) batches_.pop_front();
   posted_.notify_one();
 }

@@ -28,6 +28,8 @@ class LookAhead {
 
   // A file of `directory`, at `path`, is going to be read. Never waits for a disk.
   void Opened(uint64_t directory, const ListingPtr& listing, const EntryPtr& file, const std::string& path);
+  // These are going to be read.
+  void Want(std::vector<Missing> objects);
   // Closes what is open for readers who have not come.
   void LetGo();
   // Ends the thread.

@@ -31,13 +31,27 @@ void Misses::Park(const Missing& missing, const ParkedPtr& parked) {
     if (missing.object.empty() && has_root_) return Post(parked, 0);
     parked->object = missing.object;
     parked->waiting = true;
-    auto [pending, is_new] = pending_.try_emplace(missing.object);
-    pending->second.parked.push_back(parked);
-    if (!is_new || missing.object.empty()) return;
-    number = pending->second.number = next_++;
-    objects_.emplace(number, missing.object);
+    number = NumberOfNew(missing.object);
+    pending_[missing.object].parked.push_back(parked);
   }
-  ask_(number, missing);
+  if (number != 0) ask_(number, missing);
+  for (const Missing& other : missing.others) AskFor(other);
+}
+
+void Misses::AskFor(const Missing& missing) {
+  uint64_t number = 0;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_ == 0) number = NumberOfNew(missing.object);
+  }
+  if (number != 0) ask_(number, missing);
+}
+
+uint64_t Misses::NumberOfNew(const std::string& object) {
+  auto [pending, is_new] = pending_.try_emplace(object);
+  if (!is_new || object.empty()) return 0;
+  objects_.emplace(next_, object);
+  return pending->second.number = next_++;
 }
 
 void Misses::Complete(uint64_t number, int error) {

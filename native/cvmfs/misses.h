@@ -38,6 +38,7 @@ class Misses {
   explicit Misses(Ask ask);
   ~Misses();
 
+  // The others that it lacks are asked for as well: nobody waits for them yet.
   void Park(const Missing& missing, const ParkedPtr& parked);
   void Complete(uint64_t number, int error);
   // For those who wait for a root catalog: Missing without an object.
@@ -59,6 +60,9 @@ class Misses {
     uint64_t number;
     std::vector<ParkedPtr> parked;
   };
+  void AskFor(const Missing& missing);
+  // For what is to be asked for; 0 if it was asked for already. With mutex_ held.
+  uint64_t NumberOfNew(const std::string& object);
   void Finish(const std::string& object, int error);  // with mutex_ held
   void Post(const ParkedPtr& parked, int error);      // with mutex_ held
   void Loop();

@@ -68,6 +68,7 @@ void Reply(fuse_req_t request, const std::vector<Piece>& pieces) {
 void Read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, fuse_file_info*) {
   Serve(request, [inode, size, offset](fuse_req_t r, Repository& repository) {
     ContentPtr content = ContentOf(repository, inode);
+    repository.look_ahead.Want(content->Ahead(static_cast<uint64_t>(offset), size));
     std::vector<Piece> pieces = content->Find(repository.objects, static_cast<uint64_t>(offset), size);
     repository.counters.reads++;
     for (const Piece& piece : pieces) repository.counters.bytes_read += piece.size;

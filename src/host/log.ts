@@ -22,26 +22,31 @@ export function openLog(level: string): Logger {
   return pino({ level, base: null }, destination);
 }
 
-/** A log that opens with its first record. */
+/** A log that opens when it has to. */
 export interface LateLog extends Pick<Logger, 'info' | 'warn' | 'error'> {
   debug(message: string): void;
-  /** Opens it now, if no record has. */
+  /** Opens it now, and writes what waits. */
   open(): void;
 }
 
 /**
- * For a process whose start somebody waits for, and which mostly has nothing to say: pino takes 20 ms to load. To be opened
- * at the next quiet moment, for what is loaded much later may be the file of another version.
+ * For a process whose start somebody waits for, since pino takes 20 ms to load: information waits for the first warning,
+ * for `open`, or for the end of the process. To be opened at the next quiet moment: what is loaded much later may be the
+ * file of another version.
  */
 export function openLogLate(level: 'debug' | 'info'): LateLog {
   let log: Logger | undefined;
-  const opened = () => (log ??= openLog(level));
+  const waiting: [unknown][] = [];
+  const opened = () => {
+    log ??= openLog(level);
+    for (const record of waiting.splice(0)) log.info(...record);
+    return log;
+  };
+  process.once('exit', () => waiting.length > 0 && opened());
   return {
     open: () => void opened(),
-    debug: (message) => {
-      if (level === 'debug') opened().debug(message);
-    },
-    info: (...record: [unknown]) => opened().info(...record),
+    debug: (message) => void (level === 'debug' && opened().debug(message)),
+    info: (...record: [unknown]) => (log ? log.info(...record) : void waiting.push(record)),
     warn: (...record: [unknown]) => opened().warn(...record),
     error: (...record: [unknown]) => opened().error(...record),
   };

@@ -69,24 +69,31 @@ export class ThinLab implements AsyncDisposable {
   }
   private told = 0;
 
-  /** As on a machine where nothing of the repository ever was, or nothing but its profiles. */
+  /** As on a machine where nothing of the repository ever was, or nothing but its profiles; what else it runs is in memory. */
   async forget(keep: 'nothing' | 'profiles', latency: Latency): Promise<void> {
     await this.endClient();
-    await this.emptyCache(keep);
+    await this.removeObjects(keep);
     if (latency === this.latency) return;
     const path = this.path('config/config.d', `${IMAGES_FQRN}.conf`);
     await check('sed', ['-i', `s|:${PORTS[this.latency]}|:${PORTS[latency]}|`, path]);
     this.latency = latency;
   }
 
-  /** The repository stays mounted, and its catalogs are known; the kernel, too, forgets what it has of its files. */
+  /**
+   * The repository stays mounted, and its catalogs are known; the kernel, too, forgets what it has of its files, and with
+   * them the programs of this machine, which are read from its disk again.
+   */
   async emptyCache(keep: 'nothing' | 'profiles'): Promise<void> {
+    await this.removeObjects(keep);
+    await dropCaches();
+  }
+
+  private async removeObjects(keep: 'nothing' | 'profiles'): Promise<void> {
     const cache = this.path('config/cache/thinlayer', IMAGES_FQRN);
     for (const name of await readdir(cache).catch(() => [])) {
       const goes = /^[0-9a-f]{2}$/.test(name) || (name === 'profiles' && keep === 'nothing');
       if (goes) await rm(join(cache, name), { recursive: true });
     }
-    await dropCaches();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,9 @@ import { SourceTree } from './maker/source-tree.js';
 
 export const IMAGES_FQRN = 'images.example.org';
 
+/** Programs touch their files here and there: whole ones, or chunks of 8 MiB, would bring a third more over the network. */
+const CHUNK_BYTES = 64 * 1024;
+
 export interface ThinImage {
   /** An uncompressed tar of the image's only layer. */
   readonly tar: string;
@@ -33,7 +36,7 @@ export async function publishImage({ tar, site, url, config, image }: ThinImage)
   const layer = `layers/${digest}`;
   const tree = new SourceTree();
   await addTar(tree, createReadStream(tar), `/${layer}`);
-  const maker = new RepositoryMaker(site, IMAGES_FQRN);
+  const maker = new RepositoryMaker(site, IMAGES_FQRN, { chunkBytes: CHUNK_BYTES });
   maker.publish(tree.nest(`/${layer}`));
   await writeClientConfig(config, IMAGES_FQRN, { url, key: maker.options.keys.masterPublicPem });
   await mkdir(image, { recursive: true });

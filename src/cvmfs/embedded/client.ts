@@ -33,6 +33,8 @@ import { readMasterKey } from './trust.js';
 
 /** How often the cache learns what was opened. */
 const USED_MS = 10_000;
+/** After the mount: the first requests have the machine to themselves. */
+const QUIET_MS = 1000;
 
 export interface ClientLog {
   info(facts: object, message: string): void;
@@ -78,6 +80,7 @@ export class Client {
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
+  #preparing: NodeJS.Timeout | undefined;
   readonly #pins: CatalogPins;
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
@@ -199,6 +202,7 @@ export class Client {
 
   async unmount(): Promise<void> {
     clearInterval(this.#usage);
+    clearTimeout(this.#preparing);
     this.#memory.close();
     await this.#starts?.close();
     await this.#mount.unmount();
@@ -216,10 +220,9 @@ export class Client {
       throw await undone(error, () => this.unmount());
     }
     void this.#repository.follow();
-    void this.#prepare(cache);
+    this.#preparing = setTimeout(() => void this.#prepare(cache), QUIET_MS).unref();
   }
 
-  /** Behind the back of the first requests. */
   async #prepare(cache: Cache): Promise<void> {
     try {
       await cache.makeDirectories();

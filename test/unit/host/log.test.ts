@@ -40,26 +40,38 @@ test('a log that cannot be written does not end the process', async () => {
   assert.deepEqual(await once(child, 'exit'), [7, null]);
 });
 
-test('a late log loads nothing before its first record, and then loses none', async () => {
+/** What it wrote, and whether pino was loaded after each statement. */
+async function late(level: string, ...statements: string[]): Promise<{ told: string[]; loaded: boolean[] }> {
   const script = `
     import { createRequire } from 'node:module';
     import { openLogLate } from ${MODULE};
-    const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((file) => /\\bpino\\b/.test(file));
-    const log = openLogLate('info');
-    log.debug('too small');
-    console.log(loaded());
-    log.warn({ i: 1 }, 'first');
-    console.log(loaded());
-    process.kill(process.pid, 'SIGKILL');`;
+    const isLoaded = () => Object.keys(createRequire(import.meta.url).cache).some((file) => file.endsWith('/pino.js'));
+    const log = openLogLate('${level}');
+    ${statements.map((statement) => `${statement}; console.log(isLoaded());`).join('\n')}`;
   const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', script]);
-  assert.equal(stdout, 'false\ntrue\n');
-  assert.equal((JSON.parse(stderr) as { msg: string }).msg, 'first');
+  const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+  return {
+    told: lines(stderr).map((line) => (JSON.parse(line) as { msg: string }).msg),
+    loaded: lines(stdout).map((line) => line === 'true'),
+  };
+}
+
+test('a late log is opened by a warning, which comes after what was told before it', async () => {
+  const log = await late(
+    'info',
+    `log.debug('small')`,
+    `log.info({}, 'first')`,
+    `log.warn({}, 'second')`,
+    `log.info({}, 'third')`,
+  );
+  assert.deepEqual(log, { told: ['first', 'second', 'third'], loaded: [false, false, true, true] });
 });
 
-test('a late log says what it is opened for', async () => {
-  const script = `
-    import { openLogLate } from ${MODULE};
-    openLogLate('debug').debug('small enough');`;
-  const { stderr } = await run(process.execPath, ['--input-type=module', '-e', script]);
-  assert.equal((JSON.parse(stderr) as { msg: string }).msg, 'small enough');
+test('a late log is opened by hand, and at the end if something waits for it', async () => {
+  assert.deepEqual(await late('info', `log.open()`), { told: [], loaded: [true] });
+  assert.deepEqual(await late('info', `log.info({}, 'only')`), { told: ['only'], loaded: [false] });
+});
+
+test('a late log of small things is opened by them', async () => {
+  assert.deepEqual(await late('debug', `log.debug('small')`), { told: ['small'], loaded: [true] });
 });

@@ -116,9 +116,10 @@ export class Cache {
   /** The directories of all prefixes, so that no object has to wait for its own to be made. */
   async makeDirectories(): Promise<void> {
     await this.#doing('prepare', async () => {
+      const here = new Set(await readdir(this.directory));
       for (let prefix = 0; prefix < 256; prefix++) {
-        const path = join(this.directory, prefix.toString(16).padStart(2, '0'));
-        await makeDirectories(path);
+        const name = prefix.toString(16).padStart(2, '0');
+        if (!here.has(name)) await makeDirectories(join(this.directory, name));
       }
     });
   }
