@@ -7,11 +7,12 @@ import { importBusybox } from '../system/images.js';
 import { Lab } from '../system/lab.js';
 import { startRegistry } from '../system/registry.js';
 import { compare, elapsed, printTable } from './measure.js';
+import { settled } from './settle.js';
 import type { DriverName } from '../system/drivers.js';
 import type { Row, Subject } from './measure.js';
 
 const DRIVERS: readonly DriverName[] = ['o2serve', 'overlay2', 'thinlayer'];
-const ROUNDS = 3;
+const ROUNDS = 5;
 const IMAGES = 6;
 const LAYERS = 8;
 const FILES = 300;
@@ -65,6 +66,7 @@ export async function benchPull(): Promise<void> {
     const row = { name: `${IMAGES} images × ${LAYERS} layers pulled at once`, unit: 'ms', rounds: ROUNDS };
     const measured = await compare(row, labs, async (lab) => {
       const names = imageNames('127.0.0.1:5000/');
+      await settled(lab.home);
       const time = await elapsed(() => Promise.all(names.map((name) => lab.docker('pull', '-q', name))));
       await lab.docker('rmi', ...names);
       return time;

@@ -4,11 +4,12 @@ import { endlessStream, manyFiles, oneFile } from './archives.js';
 import { newId } from './calls.js';
 import { compare, elapsed, printTable } from './measure.js';
 import { O2SERVE, THINLAYER, withPeers } from './peer.js';
+import { settled } from './settle.js';
 import type { Archive } from './archives.js';
 import type { Row, Subject } from './measure.js';
 import type { Peer } from './peer.js';
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 const STREAM_MIB = 4096;
 const MIB = 1 << 20;
 
@@ -80,6 +81,7 @@ async function applyAndDiff(peers: readonly Peer[], archive: Archive): Promise<R
     subjects,
     async (peer) => {
       await removeLast(peer, last);
+      await settled(peer.home);
       const id = newId();
       last.set(peer, id);
       await peer.client.call('Create', { ID: id });

@@ -46,10 +46,18 @@ export class Peer implements AsyncDisposable {
     return peer;
   }
 
+  get home(): string {
+    return join(this.jail.directory, 'home');
+  }
+
   /** As dockerd does at its start. */
   async init(): Promise<void> {
-    const home = join(this.jail.directory, 'home');
-    await this.client.call('Init', { Home: home, Opts: this.kind.options, UIDMaps: null, GIDMaps: null });
+    await this.client.call('Init', {
+      Home: this.home,
+      Opts: this.kind.options,
+      UIDMaps: null,
+      GIDMaps: null,
+    });
   }
 
   /** Ends the daemon and starts it again; gives the milliseconds until it answers a call about `id`. */
