@@ -79,7 +79,7 @@ async function mountedRepositories({ jail, home }: Daemon): Promise<string[]> {
 
 /** Processes of the client in the jail. */
 function clients({ jail }: Daemon): Promise<string> {
-  return jail.run(['sh', '-c', 'pgrep -f [c]vmfs-main.js || [ $? = 1 ]']);
+  return jail.run(['sh', '-c', 'pgrep -f [t]hinlayer-cvmfs.js || [ $? = 1 ]']);
 }
 
 thinTest(
