@@ -93,7 +93,8 @@ ensure_addons() {
 }
 
 ensure_javascript() {
-  local built=dist/.tsbuildinfo
+  # What is written last: one that was broken off is not taken for whole.
+  local built=dist/bin/thinlayer-cvmfs.js
   [ -e $built ] && [ -z "$(find src actors test package-lock.json tsconfig.json rollup.config.js -newer $built -print -quit 2>/dev/null)" ] && return
   say "compiling"
   npm run --silent build:ts
