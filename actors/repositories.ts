@@ -39,6 +39,8 @@ export interface RepositoriesOptions {
   readonly died: (repository: string, cause: unknown) => void;
   /** Told of each mount that ended though it was in use. */
   readonly lost: (repository: string, reason: ThinlayerError) => void;
+  /** Told why a repository could not be mounted ahead of the first who needs it, for the log. */
+  readonly unprepared: (cause: unknown) => void;
 }
 
 export class Repositories {
@@ -97,15 +99,15 @@ export class Repositories {
   }
 
   /**
-   * Mounts what is going to be asked for soon, and keeps it for the time of grace. Nobody waits for it, and a failure is the
-   * answer to whoever asks then.
+   * Mounts what is going to be asked for soon, and keeps it for the time of grace. Never rejects: nobody waits for it, and
+   * who asks then hears of a failure too.
    */
   async prepare(repositories: readonly string[]): Promise<void> {
     try {
       await this.lease(PREPARATION, repositories);
       await this.release(PREPARATION, repositories);
-    } catch {
-      // The repository's state tells it: see `thinlayer repositories`.
+    } catch (cause) {
+      this.#options.unprepared(cause);
     }
   }
 

@@ -31,6 +31,7 @@ export interface SupervisorOptions {
   readonly repositoryLeft: (cause: unknown) => void;
   /** Told of each repository whose mount ended under its containers. */
   readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
+  readonly repositoryUnprepared: (cause: unknown) => void;
   readonly version: string;
 }
 
@@ -203,6 +204,7 @@ export class Supervisor implements LayerService {
       died: this.#options.died,
       repositoryDied: this.#options.repositoryDied,
       repositoryLost: this.#options.repositoryLost,
+      repositoryUnprepared: this.#options.repositoryUnprepared,
     });
     return engine;
   }

@@ -21,8 +21,6 @@ import { checkMountpoint } from './host/mountpoint.js';
 import { listenOn } from './host/unix-socket.js';
 
 const ENDING = ['SIGTERM', 'SIGINT'] as const;
-/** After the mount, for what comes after the first reads. */
-const QUIET_MS = 1000;
 
 async function serve(args: MountArguments): Promise<void> {
   // Nothing else keeps this process while it waits for the next attempt to reach a server.
@@ -43,13 +41,13 @@ async function serve(args: MountArguments): Promise<void> {
     files: DISK_FILES,
     version: VERSION,
     log,
+    settled: () => log.open(),
     ended: (error) => {
       if (error) log.error({ err: error }, error.message);
       else log.info(`${args.mountpoint} was unmounted by somebody else`);
       process.exit(error ? 1 : 0);
     },
   });
-  setTimeout(() => log.open(), QUIET_MS);
   const end = () => void unmountAndExit(client, log);
   for (const signal of ENDING) process.off(signal, abort).on(signal, end);
   if (giveUp.signal.aborted) end();

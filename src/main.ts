@@ -31,6 +31,11 @@ async function serve(args: DaemonArguments): Promise<void> {
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
     repositoryLost: (repository, { message }) => log.error({ repository }, message),
+    repositoryUnprepared: (cause) =>
+      log.warn(
+        { err: cause },
+        `not mounted ahead of the first container: ${asThinlayerError(cause).message}`,
+      ),
     version: VERSION,
   });
   const open = (request: InitRequest) => openHome(supervisor, args, request);

@@ -33,8 +33,8 @@ import { readMasterKey } from './trust.js';
 
 /** How often the cache learns what was opened. */
 const USED_MS = 10_000;
-/** After the mount: the first requests have the machine to themselves. */
-const QUIET_MS = 1000;
+/** After the mount: the first requests have the machine to themselves. What is not needed for them comes then. */
+const SETTLED_MS = 1000;
 
 export interface ClientLog {
   info(facts: object, message: string): void;
@@ -50,6 +50,8 @@ export interface ClientOptions {
   readonly log: ClientLog;
   /** Gives up mounting. */
   readonly signal?: AbortSignal | undefined;
+  /** Called once, some time after the mount: its first requests are over. */
+  readonly settled: () => void;
   /** The mount ended though nobody asked for it. */
   readonly ended: (error?: Error) => void;
 }
@@ -80,7 +82,7 @@ export class Client {
   readonly #repository: Repository;
   readonly #mount: CvmfsMount;
   readonly #usage: NodeJS.Timeout;
-  #preparing: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
   readonly #pins: CatalogPins;
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
@@ -202,8 +204,7 @@ export class Client {
 
   async unmount(): Promise<void> {
     clearInterval(this.#usage);
-    clearTimeout(this.#preparing);
-    this.#memory.close();
+    clearTimeout(this.#settling);
     await this.#starts?.close();
     await this.#mount.unmount();
     await this.#repository.close();
@@ -220,10 +221,12 @@ export class Client {
       throw await undone(error, () => this.unmount());
     }
     void this.#repository.follow();
-    this.#preparing = setTimeout(() => void this.#prepare(cache), QUIET_MS).unref();
+    this.#settling = setTimeout(() => void this.#settle(cache), SETTLED_MS).unref();
   }
 
-  async #prepare(cache: Cache): Promise<void> {
+  async #settle(cache: Cache): Promise<void> {
+    this.#options.settled();
+    this.#memory.begin();
     try {
       await cache.makeDirectories();
     } catch (error) {

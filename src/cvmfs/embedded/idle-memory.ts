@@ -7,8 +7,6 @@ import { runInNewContext } from 'node:vm';
 
 import { loadCvmfsAddon } from './addon.js';
 
-/** What loading and mounting took is not needed again: 20 MiB. */
-const AFTER_MOUNT_MS = 1000;
 /**
  * So much may the heap grow between two collections: V8 lets a small one grow to its fourfold, which fetching many files makes use of. And
  * what is fetched is short-lived: for it V8 would keep 48 MiB. Set at run time: on the command line they would cost a start 20 ms, because
@@ -28,7 +26,6 @@ export interface IdleMemoryOptions {
 
 export class IdleMemory {
   readonly #options: Required<IdleMemoryOptions>;
-  readonly #first: NodeJS.Timeout;
   #seen = 0;
   #collected = false;
 
@@ -39,7 +36,12 @@ export class IdleMemory {
     collect = collectGarbage,
   }: IdleMemoryOptions) {
     this.#options = { statistics, trim, limit, collect };
-    this.#first = setTimeout(() => this.#begin(), AFTER_MOUNT_MS).unref();
+  }
+
+  /** To be called once, when the mount has settled: what loading and mounting took, 20 MiB, is not needed again. */
+  begin(): void {
+    this.#options.limit();
+    this.#options.trim();
   }
 
   /** To be called every few seconds: at work what malloc can spare goes, and once it has ended everything. */
@@ -52,15 +54,6 @@ export class IdleMemory {
     if (idle) this.#options.collect();
     this.#options.trim();
     this.#collected = idle;
-  }
-
-  close(): void {
-    clearTimeout(this.#first);
-  }
-
-  #begin(): void {
-    this.#options.limit();
-    this.#options.trim();
   }
 }
 

@@ -24,6 +24,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,
     repositoryLost: () => undefined,
+    repositoryUnprepared: () => undefined,
     version: '1.2.3',
   });
   return Object.assign(opened, { supervisor });

@@ -25,6 +25,7 @@ function registryOn(engine: FakeEngine) {
     graceMs: 0,
     died: () => undefined,
     lost: () => undefined,
+    unprepared: () => undefined,
   });
   const registry = new LayerRegistry({ engine, repositories }, options);
   const create = (layer: LayerId, parent: LayerId | null = null, options: CreateOptions = {}) =>

@@ -19,15 +19,17 @@ const GRACE = 1000;
 /** The clock is the test's: see `t.mock.timers`. */
 function repositoriesOn(t: TestContext, source: FakeRepositorySource = fakeRepositorySource()) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
+  const unprepared: unknown[] = [];
   const repositories = new Repositories(source, {
     feed: new Feed(() => 0),
     graceMs: GRACE,
     died: () => undefined,
     lost: () => undefined,
+    unprepared: (cause) => void unprepared.push(cause),
   });
   t.after(() => repositories.stop());
   const states = () => [...repositories.states()].map((r) => `${r.repository} ${r.state} ${r.holders}`);
-  return { source, repositories, states };
+  return { source, repositories, states, unprepared };
 }
 
 const broken = new ThinlayerError('unavailable', 'the server of a.example.org does not answer');
@@ -71,6 +73,23 @@ test('a lease within the grace period keeps the mount', async (t) => {
   await repositories.lease('y', [R]);
   t.mock.timers.tick(GRACE * 2);
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('what is mounted ahead waits for its first holder through the time of grace', async (t) => {
+  const { source, repositories, states } = repositoriesOn(t);
+  await repositories.prepare([R]);
+  assert.deepEqual(states(), [`${R} mounted 0`]);
+  await repositories.lease('x', [R]);
+  assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('what cannot be mounted ahead is told, and refused to the first holder with the same cause', async (t) => {
+  const source = fakeRepositorySource({ acquire: () => Promise.reject(broken) });
+  const { repositories, states, unprepared } = repositoriesOn(t, source);
+  await repositories.prepare([R]);
+  assert.deepEqual(unprepared, [broken]);
+  await assert.rejects(repositories.lease('x', [R]), { message: /does not answer/ });
+  assert.deepEqual(states(), [`${R} failed 0`]);
 });
 
 test('of several repositories all are held, or none', async (t) => {
