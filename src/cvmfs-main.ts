@@ -34,6 +34,9 @@ async function serve(args: MountArguments): Promise<void> {
   const giveUp = new AbortController();
   const abort = () => giveUp.abort();
   for (const signal of ENDING) process.once(signal, abort);
+  // What is being mounted is the newest revision anyway.
+  const ignore = () => undefined;
+  process.on('SIGHUP', ignore);
   const client = await Client.mount({
     config,
     signal: giveUp.signal,
@@ -53,7 +56,7 @@ async function serve(args: MountArguments): Promise<void> {
   if (giveUp.signal.aborted) end();
   // Why there is no new revision is in the log by then.
   const toldAlready = (error: unknown) => log.debug(asThinlayerError(error).message);
-  process.on('SIGHUP', () => void client.refresh().catch(toldAlready));
+  process.off('SIGHUP', ignore).on('SIGHUP', () => void client.refresh().catch(toldAlready));
   if (args.control !== null) await answerOn(args.control, client, end);
 }
 

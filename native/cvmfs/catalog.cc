@@ -53,12 +53,21 @@ void Append(std::string& bytes, Number number) {
 
 std::shared_ptr<Catalog> Catalog::Load(Connections& connections, CatalogReference reference, std::string mountpoint) {
   std::shared_ptr<Catalog> catalog(new Catalog(connections, std::move(reference), std::move(mountpoint)));
-  Connections::Lease connection = catalog->Connect();
-  catalog->ReadPrefix(*connection);
-  catalog->ReadNested(*connection, "nested_catalogs");
-  if (connection->schema.HasBindMountpoints()) catalog->ReadNested(*connection, "bind_mountpoints");
-  catalog->ReadStatistics(*connection);
+  try {
+    catalog->Read();
+  } catch (const Fault&) {
+    if (!connections.Discard(catalog->object())) throw;
+    throw catalog->Lost();
+  }
   return catalog;
+}
+
+void Catalog::Read() {
+  Connections::Lease connection = Connect();
+  ReadPrefix(*connection);
+  ReadNested(*connection, "nested_catalogs");
+  if (connection->schema.HasBindMountpoints()) ReadNested(*connection, "bind_mountpoints");
+  ReadStatistics(*connection);
 }
 
 Catalog::Catalog(Connections& connections, CatalogReference reference, std::string mountpoint)
@@ -67,8 +76,12 @@ Catalog::Catalog(Connections& connections, CatalogReference reference, std::stri
 // Also later the object may be gone, evicted after the last connection to it was closed.
 Connections::Lease Catalog::Connect() const {
   Connections::Lease connection = connections_.Take(reference_.object);
-  if (!connection) throw Missing{reference_.object, true, reference_.size, mountpoint_.empty() ? "/" : mountpoint_, false};
+  if (!connection) throw Lost();
   return connection;
+}
+
+Missing Catalog::Lost() const {
+  return {reference_.object, true, reference_.size, mountpoint_.empty() ? "/" : mountpoint_, false};
 }
 
 void Catalog::ReadPrefix(Connection& connection) {

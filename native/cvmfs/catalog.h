@@ -23,7 +23,7 @@ struct CatalogReference {
 
 class Catalog {
  public:
-  // Throws Missing if the object is not in the cache, Fault{EIO} if it cannot be read. `mountpoint` is the path in the
+  // Throws Missing if the object is not in the cache, or was damaged there, Fault{EIO} if it cannot be read. `mountpoint` is the path in the
   // mounted tree: "" for the root.
   static std::shared_ptr<Catalog> Load(Connections& connections, CatalogReference reference, std::string mountpoint);
 
@@ -43,7 +43,9 @@ class Catalog {
 
  private:
   Catalog(Connections& connections, CatalogReference reference, std::string mountpoint);
+  void Read();
   Connections::Lease Connect() const;
+  Missing Lost() const;
   void ReadPrefix(Connection& connection);
   void ReadNested(Connection& connection, const char* table);
   void ReadStatistics(Connection& connection);

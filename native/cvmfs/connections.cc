@@ -70,6 +70,14 @@ void Connections::GiveBack(std::unique_ptr<Connection> connection) {
   idle_.pop_back();
 }
 
+bool Connections::Discard(const std::string& object) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    idle_.remove_if([&](auto& idle) { return idle->object == object; });
+  }
+  return objects_.Discard(object);
+}
+
 void Connections::Close() {
   std::list<std::unique_ptr<Connection>> closed;
   std::lock_guard<std::mutex> lock(mutex_);

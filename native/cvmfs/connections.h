@@ -57,6 +57,8 @@ class Connections {
 
   // Empty if the catalog is not in the cache; Fault{EIO} if it is no catalog that we can read.
   Lease Take(const std::string& object);
+  // See Objects. Connections to it that nobody uses are closed.
+  bool Discard(const std::string& object);
   // Closes those that nobody uses.
   void Close();
 

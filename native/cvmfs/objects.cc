@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -33,10 +34,16 @@ ObjectFile Objects::Peek(const std::string& object, uint64_t size) {
   Fd file(open(PathOf(object).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file && errno == ENOENT) return nullptr;
   struct stat status;
-  bool whole = file && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-               static_cast<uint64_t>(status.st_size) == size;
-  if (!whole) throw Fault{EIO};
-  return Share(object, std::move(file));
+  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) throw Fault{EIO};
+  if (static_cast<uint64_t>(status.st_size) == size) return Share(object, std::move(file));
+  if (!Discard(object)) throw Fault{EIO};
+  return nullptr;
+}
+
+bool Objects::Discard(const std::string& object) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!discarded_.insert(object).second) return false;
+  return unlink(PathOf(object).c_str()) == 0 || errno == ENOENT;
 }
 
 ObjectFile Objects::Share(const std::string& object, Fd file) {

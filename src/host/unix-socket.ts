@@ -8,11 +8,15 @@ import { dirname } from 'node:path';
 
 import { ThinlayerError } from '../core/errors.js';
 
+/** sockaddr_un has room for 108 bytes, the last of them a NUL: libuv cuts off what is longer, without a word. */
+const MAX_PATH_BYTES = 107;
+
 /**
  * Replaces a socket that nobody answers on (left by a killed process). Rejects with `failed_precondition` if
  * somebody does, or if the file is no socket.
  */
 export async function listenOn(server: Server, path: string): Promise<void> {
+  checkLength(path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   if (await isStale(path)) unlinkSync(path);
   // bind() happens within listen(), and takes the mode from the umask: a chmod afterwards would leave a moment open to all.
@@ -23,6 +27,13 @@ export async function listenOn(server: Server, path: string): Promise<void> {
     process.umask(before);
   }
   await once(server, 'listening');
+}
+
+function checkLength(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_PATH_BYTES) return;
+  const message = `cannot listen on ${path}: it has ${bytes} bytes, a socket's path at most ${MAX_PATH_BYTES}; name a shorter one`;
+  throw new ThinlayerError('invalid_argument', message, { op: 'listen', path });
 }
 
 async function isStale(path: string): Promise<boolean> {

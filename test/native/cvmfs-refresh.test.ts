@@ -97,6 +97,8 @@ test('a root catalog that is not there or no catalog leaves the revision as it i
   await assert.rejects(fixture.mount.setRoot(missing, 8), { code: 'not_found' });
   await fixture.sh('cat text/nonl');
   const file = fixture.misses.at(-1)?.object ?? '';
+  await assert.rejects(fixture.mount.setRoot(file, 8), { code: 'not_found' });
+  fixture.provide(file, true);
   await assert.rejects(fixture.mount.setRoot(file, 8), { code: 'data_loss' });
   assert.equal(fixture.mount.statistics()['revision'], 7);
   assert.equal(await fixture.sh('wc -c < README'), '48\n');

@@ -1,15 +1,19 @@
 /** What `thinlayer-cvmfs` refuses before it mounts anything: then nothing is made, and nothing left. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { writeClientConfig } from '../cvmfs/client-config.js';
 import { MountedClient } from '../cvmfs/mounted-client.js';
+import { signalled } from '../fakes/signalled.js';
 import { check, run } from '../system/process.js';
 import { CVMFS_CLIENT } from '../system/project.js';
 import { serverOf } from '../unit/cvmfs/client.js';
@@ -116,3 +120,23 @@ async function unmounted(client: MountedClient): Promise<number | null> {
   await check('umount', [client.mountpoint]);
   return ((await ended) as [number | null])[0];
 }
+
+test('SIGHUP does not end one that still waits for a server', { skip }, async (t) => {
+  const asked = signalled();
+  const server = createServer(() => asked.signal());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => server.closeAllConnections());
+  t.after(() => server.close());
+  await inScratch(async (directory) => {
+    const { port } = server.address() as AddressInfo;
+    const key = await readFile(join(directory, 'etc/keys', `${FQRN}.pub`), 'utf8');
+    await writeClientConfig(join(directory, 'etc'), FQRN, { url: `http://127.0.0.1:${port}`, key });
+    const words = [CVMFS_CLIENT, FQRN, join(directory, 'empty'), '--config-dir', join(directory, 'etc')];
+    const child = spawn(process.execPath, words, { stdio: 'ignore' });
+    const ended = once(child, 'close');
+    await asked.promise;
+    child.kill('SIGHUP');
+    child.kill('SIGTERM');
+    assert.deepEqual(await ended, [1, null]);
+  });
+});

@@ -72,7 +72,9 @@ export class CacheControl {
   }
 
   async check(): Promise<CheckReport> {
-    return await this.#cache.check();
+    const report = await this.#cache.check();
+    this.#letGo();
+    return report;
   }
 
   async #here(object: string): Promise<ObjectId> {

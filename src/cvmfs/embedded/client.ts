@@ -215,6 +215,7 @@ export class Client {
     const { log, config } = this.#options;
     const warning = quotaWarning(cache.facts, config.fqrn);
     if (warning !== null) log.warn({ repository: config.fqrn }, warning);
+    if (this.#repository.facts.offline) this.#warnOffline(this.#repository.facts.offline);
     try {
       await this.#show();
     } catch (error) {
@@ -237,8 +238,7 @@ export class Client {
   #noteEvent(event: RepositoryEvent): void {
     const { log, config } = this.#options;
     const facts = { repository: config.fqrn };
-    if (event.type === 'offline')
-      return log.warn(facts, `${config.fqrn} goes on with what it has: ${event.error.message}`);
+    if (event.type === 'offline') return this.#warnOffline(event.error);
     if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
     this.#shown = this.#show().then(
       () => null,
@@ -250,12 +250,27 @@ export class Client {
     );
   }
 
+  #warnOffline(error: ThinlayerError): void {
+    const { log, config } = this.#options;
+    log.warn({ repository: config.fqrn }, `${config.fqrn} goes on with what it has: ${error.message}`);
+  }
+
   /** The revision of the repository's facts becomes the one under the mount. */
   async #show(): Promise<void> {
     const { log, config } = this.#options;
     const { root, revision } = this.#repository.facts;
     this.#mount.setMagic(this.#magic());
-    await this.#mount.setRoot(objectPath(root), revision);
+    try {
+      await this.#mount.setRoot(objectPath(root), revision);
+    } catch (error) {
+      if (asThinlayerError(error).code !== 'not_found') throw error;
+      log.warn(
+        { repository: config.fqrn },
+        `${config.fqrn}: the root catalog is fetched anew: the cache lost it`,
+      );
+      await this.#repository.fetchRoot();
+      await this.#mount.setRoot(objectPath(root), revision);
+    }
     log.info({ repository: config.fqrn, revision }, `${config.fqrn} shows revision ${revision}`);
   }
 

@@ -44,14 +44,14 @@ const ROUTES: Readonly<Record<string, Route>> = {
 /** Not listening yet. */
 export function createClientControl({ client, quit }: ControlOptions): Server {
   return createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://control');
+    const [pathname = '', search = ''] = (request.url ?? '').split('?', 2);
     const key = `${request.method} ${pathname}`;
     // Never answered: the connection ends with the process, and that is how its end is noticed.
     if (key === 'GET /watch') return void response.writeHead(200).flushHeaders();
     const route = Object.hasOwn(ROUTES, key) ? ROUTES[key] : undefined;
     void answer(response, async () => {
       if (!route) throw new ThinlayerError('not_found', `unknown request ${key}`);
-      return route(client, searchParams, await bodyOf(request));
+      return route(client, new URLSearchParams(search), await bodyOf(request));
     }).then(() => {
       if (key === 'POST /quit') quit();
     });

@@ -1,5 +1,6 @@
 /** From a server's answer to a root catalog that can be trusted, in the cache. */
 
+import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
 import { fromErrno } from '../../core/errno.js';
@@ -88,13 +89,27 @@ function date(seconds: number): string {
 /** Certificate and whitelist come at the same time, and are believed one after the other. */
 async function verify(context: LoadContext, letter: Letter, manifest: Manifest): Promise<Trusted> {
   const { fqrn, blacklist } = context;
-  const [pem, listed] = [fetchCertificate(context, manifest), fetchWhitelist(context)] as const;
-  await Promise.allSettled([pem, listed]);
-  const certificate = parseCertificate(await pem, fqrn);
+  const [read, listed] = [readCertificate(context, manifest), fetchWhitelist(context)] as const;
+  await Promise.allSettled([read, listed]);
+  const certificate = await read;
   checkManifestSignature(letter, certificate, fqrn);
   const whitelist = await listed;
   const certificateFingerprint = checkCertificate(certificate, whitelist, blacklist, fqrn);
   return { manifest, certificateFingerprint, whitelistExpires: whitelist.expires };
+}
+
+/** The cache's may have been damaged by a power cut: then it comes from the server. */
+async function readCertificate(context: LoadContext, manifest: Manifest): Promise<X509Certificate> {
+  const { cache } = context.objects;
+  const wasHere = cache.knows(manifest.certificate);
+  const pem = await fetchCertificate(context, manifest);
+  try {
+    return parseCertificate(pem, context.fqrn);
+  } catch (error) {
+    if (!wasHere) throw error;
+    await cache.evict(manifest.certificate);
+    return parseCertificate(await fetchCertificate(context, manifest), context.fqrn);
+  }
 }
 
 async function fetchCertificate({ objects, signal }: LoadContext, manifest: Manifest): Promise<Buffer> {
@@ -121,7 +136,10 @@ async function fetchWhitelist({ fqrn, keys, fetcher, clock, signal }: LoadContex
   });
 }
 
-async function fetchRoot({ objects, signal }: LoadContext, manifest: Manifest): Promise<void> {
+export async function fetchRoot(
+  { objects, signal }: Pick<LoadContext, 'objects' | 'signal'>,
+  manifest: Manifest,
+): Promise<void> {
   await objects.fetch(manifest.root, {
     compressed: true,
     size: manifest.rootSize ?? MAX_CATALOG_BYTES,

@@ -68,7 +68,7 @@ export interface CvmfsMount {
   /**
    * The catalog with this object path, already in the cache, becomes the root; requests under way end on the old one,
    * open files go on, the kernel's caches of what changed are invalidated. Inodes of unchanged paths stay. Until the first
-   * call requests wait.
+   * call requests wait. Rejects with `not_found` if it is not in the cache, or was damaged and is there no longer.
    */
   setRoot(object: string, revision: number): Promise<void>;
   /** errno 0: the object is in the cache now. Else all requests parked on it fail with that errno. */
@@ -170,7 +170,8 @@ function check(options: MountOptions): void {
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(fqrn))
     refuse(`not a repository's name: ${JSON.stringify(fqrn)}`);
-  if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6)) refuse(`not seconds: ${kernelCacheSeconds}`);
+  if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6))
+    refuse(`CVMFS_KCACHE_TIMEOUT has to be 0 to 1000000 seconds, and is ${kernelCacheSeconds}`);
   const mapped = [uidMap, gidMap].flatMap(({ entries, others }) => [...[...entries].flat(), others ?? 0]);
   for (const id of [...mapped, owner?.uid ?? 0, owner?.gid ?? 0]) {
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) refuse(`not a user or group id: ${id}`);

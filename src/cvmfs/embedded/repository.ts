@@ -7,7 +7,7 @@ import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
 import { readBreadcrumb, writeBreadcrumb } from './cache/breadcrumb.js';
 import type { Breadcrumb } from './cache/breadcrumb.js';
 import type { Pinned } from './config/client-config.js';
-import { loadTrusted } from './load.js';
+import { fetchRoot, loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import type { ObjectId } from './object-id.js';
 import type { FetchHow } from './objects.js';
@@ -92,6 +92,15 @@ export class Repository {
 
   get facts(): RepositoryFacts {
     return this.#facts;
+  }
+
+  /** For a root catalog that was lost from the cache. Rejects with what it needs, if no server was heard of it. */
+  async fetchRoot(): Promise<void> {
+    const { trusted, offline } = this.#facts;
+    if (trusted) return await fetchRoot(this.#options, trusted.manifest);
+    const { fqrn } = this.#options;
+    const message = `the root catalog of ${fqrn} is not in the cache any more, and cannot be fetched: ${offline?.message ?? 'a tag or hash was asked for'}`;
+    throw new ThinlayerError('unavailable', message, { op: 'mount' });
   }
 
   /** See `Objects.fetch`. */

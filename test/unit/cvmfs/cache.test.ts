@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -167,6 +168,18 @@ test('check finds what changed, what was cut, what has no checksum; the rest sta
   assert.equal(report.objects, 4);
   assert.deepEqual(await held(cache, 5), [4]);
   assert.deepEqual((await cache.check()).damaged, []);
+});
+
+test('check names what is in the way of an object', async (t) => {
+  const { cache, directory } = await cacheOf(t);
+  await put(cache, 0, 1000);
+  const path = join(directory, objectPath(nth(0)));
+  unlinkSync(path);
+  mkdirSync(path);
+  await assert.rejects(cache.check(), {
+    code: 'failed_precondition',
+    message: new RegExp(`${path} is a directory`),
+  });
 });
 
 test('checksums of objects that went are forgotten when they are most of the file', async (t) => {

@@ -46,6 +46,12 @@ test('starts are told in order, with the layers as paths in the repository', asy
   assert.deepEqual(failures, []);
 });
 
+test('whatever is asked for, it is answered', async (t) => {
+  const { socket } = await control(t);
+  for (const path of ['//', '/none', '/start/end?%zz'])
+    await assert.rejects(askClient(socket, 'POST', path), { code: /not_found|invalid_argument/ }, path);
+});
+
 test('a client that does not answer is told of, and nothing else happens', async () => {
   const failure = signalled<string>();
   const starts = new ClientStarts({

@@ -174,6 +174,7 @@ export class Cache {
   async check(): Promise<CheckReport> {
     return await this.#doing('check', async () => {
       const { checkCache } = await import('./check.js');
+      await makeDirectories(transactionsPath(this.directory));
       const report = await checkCache(this.directory);
       await this.#room.scan();
       return report;

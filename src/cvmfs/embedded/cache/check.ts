@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
+import { ThinlayerError } from '../../../core/errors.js';
 import { checksumOf, readChecksums } from './checksum.js';
 import { storedObjects } from './layout.js';
 import type { StoredObject } from './layout.js';
@@ -37,6 +38,12 @@ async function isSound(file: string, checksum: string | undefined): Promise<bool
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return true; // Evicted meanwhile.
     if (isErrno(error, 'EIO')) return false;
+    if (isErrno(error, 'EISDIR')) throw inTheWay(file);
     throw error;
   }
+}
+
+function inTheWay(path: string): ThinlayerError {
+  const message = `check: ${path} is a directory, and has the name of an object; move it away`;
+  return new ThinlayerError('failed_precondition', message, { op: 'check', path });
 }

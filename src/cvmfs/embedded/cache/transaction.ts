@@ -28,7 +28,7 @@ export class Transaction {
     this.#checksum.add(chunk);
     this.#pieces.push(chunk);
     if (this.size <= SMALL_BYTES) return;
-    this.#file ??= await open(this.#path, 'wx', 0o600);
+    this.#file ??= await this.#inDirectory(() => open(this.#path, 'wx', 0o600));
     for (const piece of this.#pieces.splice(0)) await this.#file.writeFile(piece);
   }
 
@@ -37,18 +37,30 @@ export class Transaction {
   }
 
   /**
-   * Nothing is synced: a power cut may damage what came in the last seconds, which `check` finds; a kill damages
-   * nothing.
+   * Nothing is synced: a power cut may damage what came in the last seconds. What it cut short is fetched anew when it is
+   * opened, the rest `check` finds; a kill damages nothing.
    */
   async commit(directory: string, object: string): Promise<void> {
     const [log, line] = [checksumsPath(directory), checksumLine(object, this.#checksum)];
     const path = join(directory, object);
     if (!this.#file) {
-      return await loadCvmfsAddon().storeObject(this.#path, Buffer.concat(this.#pieces), log, line, path);
+      const bytes = Buffer.concat(this.#pieces);
+      return await this.#inDirectory(() => loadCvmfsAddon().storeObject(this.#path, bytes, log, line, path));
     }
     await this.#file.close();
     await appendFile(log, line, { mode: 0o600 });
     await renameInto(this.#path, path);
+  }
+
+  /** `first` of all that touches the disk: the directory is made again if somebody removed the cache to have room. */
+  async #inDirectory<T>(first: () => Promise<T>): Promise<T> {
+    try {
+      return await first();
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await makeDirectories(dirname(this.#path));
+      return await first();
+    }
   }
 
   /** Also after a commit that failed. */
