@@ -55,8 +55,8 @@ std::shared_ptr<Catalog> Catalog::Load(Connections& connections, CatalogReferenc
   std::shared_ptr<Catalog> catalog(new Catalog(connections, std::move(reference), std::move(mountpoint)));
   try {
     catalog->Read();
-  } catch (const Fault&) {
-    if (!connections.Discard(catalog->object())) throw;
+  } catch (const Fault& fault) {
+    if (fault.of_machine || !connections.Discard(catalog->object())) throw;
     throw catalog->Lost();
   }
   return catalog;

@@ -23,8 +23,8 @@ struct CatalogReference {
 
 class Catalog {
  public:
-  // Throws Missing if the object is not in the cache, or was damaged there, Fault{EIO} if it cannot be read. `mountpoint` is the path in the
-  // mounted tree: "" for the root.
+  // Throws Missing if the object is not in the cache, or was damaged there, Fault{EIO} if it cannot be read. `mountpoint`
+  // is the path in the mounted tree: "" for the root.
   static std::shared_ptr<Catalog> Load(Connections& connections, CatalogReference reference, std::string mountpoint);
 
   const std::string& object() const { return reference_.object; }

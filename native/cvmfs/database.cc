@@ -81,7 +81,7 @@ std::unique_ptr<Database> Database::Open(const std::string& path) {
     return database;
   }
   if (access(path.c_str(), F_OK) != 0 && errno == ENOENT) return nullptr;
-  throw Fault{EIO};
+  throw Fault{EIO, true};  // nothing was read yet
 }
 
 int Database::Tick(void* database) { return ++static_cast<Database*>(database)->ticks_ > kTicksOfStep; }

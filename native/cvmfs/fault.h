@@ -11,6 +11,8 @@ namespace thinlayer::cvmfs {
 // The request is answered with this errno.
 struct Fault {
   int number;
+  // Of the machine, out of descriptors, say: the object itself may be as it should.
+  bool of_machine = false;
 };
 
 // An object that is not in the cache: the request is parked until it is, and then run again from its beginning.

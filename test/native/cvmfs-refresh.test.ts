@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
 import { EIO, MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
@@ -90,6 +92,16 @@ test(
     assert.equal(Buffer.concat(output).toString(), 'listing\n5000 5000\n');
   },
 );
+
+test('a catalog that cannot be opened, for no reason of its own, stays in the cache', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, REVISIONS);
+  const object = `00/${'1'.repeat(38)}C`;
+  const path = join(fixture.cache, object);
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(path, path);
+  await assert.rejects(fixture.mount.setRoot(object, 8), { code: 'data_loss' });
+  assert.ok(lstatSync(path).isSymbolicLink());
+});
 
 test('a root catalog that is not there or no catalog leaves the revision as it is', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, REVISIONS);
