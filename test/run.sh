@@ -19,6 +19,10 @@ results=$(mktemp -d /tmp/thinlayer-results-XXXXXX)
 trap 'rm -rf "$results"' EXIT
 status=0
 
+# Mounts of a run that is killed go with its last process. Who may not have a name space of his own mounts nothing either.
+apart=()
+! unshare --mount true 2>/dev/null || apart=(unshare --mount)
+
 run_suite() { # SUITE
   local files
   echo "== $1"
@@ -30,7 +34,7 @@ run_suite() { # SUITE
   local together=2
   # A lab of the other suites has the machine to itself: a daemon starved for a second is no failure worth chasing.
   [ "$1" = unit ] || together=1
-  node --test --test-concurrency=$together \
+  "${apart[@]}" node --test --test-concurrency=$together \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$results/$1.tap" "${files[@]}"
 }
