@@ -43,6 +43,7 @@ void CallMiss(Napi::Env env, Napi::Function on_miss, std::nullptr_t*, Question* 
   miss.Set("pathBytes", ByteString(env, owned->missing.path));
   miss.Set("external", owned->missing.external);
   miss.Set("offset", static_cast<double>(owned->missing.offset));
+  miss.Set("damaged", owned->missing.damaged);
   on_miss.Call({miss});
 }
 using MissCall = Napi::TypedThreadSafeFunction<std::nullptr_t, Question, CallMiss>;
@@ -162,9 +163,11 @@ void SetRoot(Mount& mount, const std::string& object, uint64_t revision) {
   try {
     Refresh(mount.repository, mount.session->handle(), object, revision);
   } catch (const Missing& missing) {
+    if (missing.damaged) FailWith(EBADMSG, "setRoot", object, "it is no catalog that can be read");
     FailWith(ENOENT, "setRoot", object, "it is not in the cache");
   } catch (const Fault& fault) {
-    FailWith(fault.number, "setRoot", object, "it is no catalog that can be read");
+    // A catalog that is bad is Missing, and damaged.
+    FailWith(EAGAIN, "setRoot", object, "its file in the cache cannot be opened: no descriptors or memory left, or no file of ours");
   }
 }
 
@@ -193,6 +196,13 @@ Napi::Value TakeUsedJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 Napi::Value LetGoJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   mount->repository.LetGo();
   return info.Env().Undefined();
+}
+
+Napi::Value ForgetContentsJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
+  return SubmitOn(info.Env(), mount, [](Mount& m) {
+    m.repository.LetGo();
+    if (m.session) ForgetContents(m.repository, m.session->handle());
+  });
 }
 
 Napi::Value SetMagicJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
@@ -235,7 +245,8 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
 Napi::Object Wrap(Napi::Env env, const MountPtr& mount) {
   using Method = Napi::Value (*)(const MountPtr&, const Napi::CallbackInfo&);
   const std::pair<const char*, Method> methods[] = {{"setRoot", SetRootJs},       {"complete", CompleteJs},
-                                                    {"takeUsed", TakeUsedJs}, {"letGo", LetGoJs},     {"setMagic", SetMagicJs},
+                                                    {"takeUsed", TakeUsedJs},     {"letGo", LetGoJs},
+                                                    {"setMagic", SetMagicJs},     {"forgetContents", ForgetContentsJs},
                                                     {"statistics", StatisticsJs}, {"unmount", UnmountJs}};
   Napi::Object object = Napi::Object::New(env);
   for (const auto& [name, method] : methods) {

@@ -51,37 +51,40 @@ void Append(std::string& bytes, Number number) {
 
 }  // namespace
 
+// Also later the object may be gone, evicted after the last connection to it was closed.
+template <typename Work>
+auto Catalog::Reading(Work work) const {
+  uint64_t damages = connections_.damages();
+  try {
+    Connections::Lease connection = connections_.Take(reference_.object);
+    if (!connection) throw Lost(false);
+    return work(*connection);
+  } catch (const Fault& fault) {
+    if (fault.of_machine) throw;
+    throw Lost(connections_.NoteDamage(damages));
+  }
+}
+
 std::shared_ptr<Catalog> Catalog::Load(Connections& connections, CatalogReference reference, std::string mountpoint) {
   std::shared_ptr<Catalog> catalog(new Catalog(connections, std::move(reference), std::move(mountpoint)));
-  try {
-    catalog->Read();
-  } catch (const Fault& fault) {
-    if (fault.of_machine || !connections.Discard(catalog->object())) throw;
-    throw catalog->Lost();
-  }
+  catalog->Reading([&catalog](Connection& connection) { catalog->Read(connection); });
   return catalog;
 }
 
-void Catalog::Read() {
-  Connections::Lease connection = Connect();
-  ReadPrefix(*connection);
-  ReadNested(*connection, "nested_catalogs");
-  if (connection->schema.HasBindMountpoints()) ReadNested(*connection, "bind_mountpoints");
-  ReadStatistics(*connection);
+void Catalog::Read(Connection& connection) {
+  ReadPrefix(connection);
+  ReadNested(connection, "nested_catalogs");
+  if (connection.schema.HasBindMountpoints()) ReadNested(connection, "bind_mountpoints");
+  ReadStatistics(connection);
 }
 
 Catalog::Catalog(Connections& connections, CatalogReference reference, std::string mountpoint)
     : connections_(connections), reference_(std::move(reference)), mountpoint_(std::move(mountpoint)) {}
 
-// Also later the object may be gone, evicted after the last connection to it was closed.
-Connections::Lease Catalog::Connect() const {
-  Connections::Lease connection = connections_.Take(reference_.object);
-  if (!connection) throw Lost();
-  return connection;
-}
-
-Missing Catalog::Lost() const {
-  return {reference_.object, true, reference_.size, mountpoint_.empty() ? "/" : mountpoint_, false};
+Missing Catalog::Lost(bool damaged) const {
+  Missing lost{reference_.object, true, reference_.size, mountpoint_.empty() ? "/" : mountpoint_};
+  lost.damaged = damaged;
+  return lost;
 }
 
 void Catalog::ReadPrefix(Connection& connection) {
@@ -112,25 +115,26 @@ void Catalog::ReadStatistics(Connection& connection) {
 std::string Catalog::InnerPath(const std::string& path) const { return prefix_ + path.substr(mountpoint_.size()); }
 
 EntryPtr Catalog::Find(const std::string& path) const {
-  Connections::Lease connection = Connect();
   std::string inner = InnerPath(path);
-  StatementUse row(connection->find.Bind(Md5(inner)));
-  if (!row->Step()) return nullptr;
-  return Build(*connection, *row, inner, path);
+  return Reading([&](Connection& connection) {
+    StatementUse row(connection.find.Bind(Md5(inner)));
+    return row->Step() ? Build(connection, *row, inner, path) : nullptr;
+  });
 }
 
 std::vector<EntryPtr> Catalog::List(const std::string& path) const {
-  Connections::Lease connection = Connect();
   std::string inner = InnerPath(path);
-  StatementUse row(connection->list.Bind(Md5(inner)));
-  std::vector<EntryPtr> entries;
-  while (row->Step()) {
-    std::string_view name = row->Bytes(kName);
-    if (!IsFileName(name)) throw Fault{EIO};
-    std::string tail = std::string("/").append(name);
-    entries.push_back(Build(*connection, *row, inner + tail, path + tail));
-  }
-  return entries;
+  return Reading([&](Connection& connection) {
+    StatementUse row(connection.list.Bind(Md5(inner)));
+    std::vector<EntryPtr> entries;
+    while (row->Step()) {
+      std::string_view name = row->Bytes(kName);
+      if (!IsFileName(name)) throw Fault{EIO};
+      std::string tail = std::string("/").append(name);
+      entries.push_back(Build(connection, *row, inner + tail, path + tail));
+    }
+    return entries;
+  });
 }
 
 // A row must be what its name and its parent say, or a listing would show what no lookup finds.

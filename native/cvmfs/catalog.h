@@ -23,8 +23,8 @@ struct CatalogReference {
 
 class Catalog {
  public:
-  // Throws Missing if the object is not in the cache, or was damaged there, Fault{EIO} if it cannot be read. `mountpoint`
-  // is the path in the mounted tree: "" for the root.
+  // Throws Missing if the object is not in the cache, or cannot be read there, as do all that read it later: who fetches
+  // decides whether it was damaged, or is so on the server. `mountpoint` is the path in the mounted tree: "" for the root.
   static std::shared_ptr<Catalog> Load(Connections& connections, CatalogReference reference, std::string mountpoint);
 
   const std::string& object() const { return reference_.object; }
@@ -43,9 +43,10 @@ class Catalog {
 
  private:
   Catalog(Connections& connections, CatalogReference reference, std::string mountpoint);
-  void Read();
-  Connections::Lease Connect() const;
-  Missing Lost() const;
+  template <typename Work>
+  auto Reading(Work work) const;
+  void Read(Connection& connection);
+  Missing Lost(bool damaged) const;
   void ReadPrefix(Connection& connection);
   void ReadNested(Connection& connection, const char* table);
   void ReadStatistics(Connection& connection);

@@ -36,8 +36,9 @@ std::string EntryColumns(const Connection::Schema& schema) {
 
 }  // namespace
 
-Connection::Connection(std::string name, std::unique_ptr<Database> opened)
+Connection::Connection(std::string name, uint64_t damages_before, std::unique_ptr<Database> opened)
     : object(std::move(name)),
+      damages(damages_before),
       database(std::move(opened)),
       schema(ReadSchema(*database)),
       find(*database, EntryColumns(schema) + "WHERE md5path_1 = ?1 AND md5path_2 = ?2"),
@@ -46,8 +47,10 @@ Connection::Connection(std::string name, std::unique_ptr<Database> opened)
              "SELECT offset, size, hash FROM chunks WHERE md5path_1 = ?1 AND md5path_2 = ?2 ORDER BY offset") {}
 
 Connections::Lease Connections::Take(const std::string& object) {
+  uint64_t damages;
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    damages = damages_;
     auto found = std::find_if(idle_.begin(), idle_.end(), [&](auto& idle) { return idle->object == object; });
     if (found != idle_.end()) {
       auto connection = std::move(*found);
@@ -58,24 +61,34 @@ Connections::Lease Connections::Take(const std::string& object) {
   std::unique_ptr<Database> database = Database::Open(objects_.PathOf(object));
   if (!database) return {};
   objects_.NoteUsed(object);
-  return Lease(this, std::make_unique<Connection>(object, std::move(database)));
+  return Lease(this, std::make_unique<Connection>(object, damages, std::move(database)));
 }
 
 void Connections::GiveBack(std::unique_ptr<Connection> connection) {
-  std::unique_ptr<Connection> oldest;  // closed outside of the lock
+  std::unique_ptr<Connection> closed;  // outside of the lock
   std::lock_guard<std::mutex> lock(mutex_);
+  if (connection->damages != damages_) {
+    closed = std::move(connection);
+    return;
+  }
   idle_.push_front(std::move(connection));
   if (idle_.size() <= kMaxIdle) return;
-  oldest = std::move(idle_.back());
+  closed = std::move(idle_.back());
   idle_.pop_back();
 }
 
-bool Connections::Discard(const std::string& object) {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    idle_.remove_if([&](auto& idle) { return idle->object == object; });
-  }
-  return objects_.Discard(object);
+uint64_t Connections::damages() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return damages_;
+}
+
+bool Connections::NoteDamage(uint64_t damages) {
+  std::list<std::unique_ptr<Connection>> closed;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (damages != damages_) return false;
+  ++damages_;
+  closed.swap(idle_);
+  return true;
 }
 
 void Connections::Close() {

@@ -22,9 +22,10 @@ struct Connection {
     bool HasNanoseconds() const { return revision >= 7; }
   };
 
-  Connection(std::string object, std::unique_ptr<Database> opened);
+  Connection(std::string object, uint64_t damages, std::unique_ptr<Database> opened);
 
   const std::string object;
+  const uint64_t damages;  // of the store, when it was opened
   const std::unique_ptr<Database> database;
   const Schema schema;
   Statement find;    // one entry by its path's hash
@@ -57,8 +58,11 @@ class Connections {
 
   // Empty if the catalog is not in the cache; Fault{EIO} if it is no catalog that we can read.
   Lease Take(const std::string& object);
-  // See Objects. Connections to it that nobody uses are closed.
-  bool Discard(const std::string& object);
+  // Grows with each catalog that turned out to be damaged.
+  uint64_t damages();
+  // For a catalog that could not be read: nobody is lent a connection again that was opened before now. False if a catalog
+  // was found damaged since `damages`: then this one may have been fetched anew already.
+  bool NoteDamage(uint64_t damages);
   // Closes those that nobody uses.
   void Close();
 
@@ -68,6 +72,7 @@ class Connections {
   Objects& objects_;
   std::mutex mutex_;
   std::list<std::unique_ptr<Connection>> idle_;  // last used first
+  uint64_t damages_ = 0;
 };
 
 }  // namespace thinlayer::cvmfs

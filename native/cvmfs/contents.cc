@@ -94,13 +94,13 @@ uint64_t Content::ReadOn(uint64_t offset, uint64_t end) {
   return run_;
 }
 
-ObjectFile Content::Open(Objects& objects, size_t index, const Missing& object) {
+ObjectFile Content::Open(Objects& objects, size_t index, Missing& object) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (last_ && index_ == index) {
     objects.NoteUsed(object.object);
     return last_;
   }
-  ObjectFile opened = objects.Open(object.object, object.size);
+  ObjectFile opened = objects.Open(object);
   if (!opened) return nullptr;
   index_ = index;
   return last_ = std::move(opened);

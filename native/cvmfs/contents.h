@@ -39,8 +39,8 @@ class Content {
 
  private:
   std::vector<Piece> FindInChunks(Objects& objects, uint64_t offset, uint64_t end);
-  // Nothing if it is not in the cache.
-  ObjectFile Open(Objects& objects, size_t index, const Missing& object);
+  // As Objects::Open.
+  ObjectFile Open(Objects& objects, size_t index, Missing& object);
 
   // How many bytes were read on end, with these; 0 for what was read before.
   uint64_t ReadOn(uint64_t offset, uint64_t end);

@@ -30,13 +30,18 @@ std::string Uri(const std::string& path) {
   return uri + "?immutable=1&mode=ro";
 }
 
+Fault FaultOf(int result) {
+  if (result == SQLITE_NOMEM) return {ENOMEM, true};
+  return {EIO};
+}
+
 }  // namespace
 
 Statement::Statement(Database& database, const std::string& sql) : database_(database) {
   sqlite3_stmt* statement = nullptr;
   int result = sqlite3_prepare_v3(database.handle(), sql.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   handle_.reset(statement);
-  if (result != SQLITE_OK) throw Fault{EIO};
+  if (result != SQLITE_OK) throw FaultOf(result);
 }
 
 Statement& Statement::Bind(const PathHash& hash) {
@@ -52,11 +57,9 @@ Statement& Statement::Bind(int index, std::string_view text) {
 
 bool Statement::Step() {
   database_.StartStep();
-  switch (sqlite3_step(handle_.get())) {
-    case SQLITE_ROW: return true;
-    case SQLITE_DONE: return false;
-    default: throw Fault{EIO};
-  }
+  int result = sqlite3_step(handle_.get());
+  if (result != SQLITE_ROW && result != SQLITE_DONE) throw FaultOf(result);
+  return result == SQLITE_ROW;
 }
 
 void Statement::Reset() { sqlite3_reset(handle_.get()); }

@@ -15,7 +15,7 @@ struct Fault {
   bool of_machine = false;
 };
 
-// An object that is not in the cache: the request is parked until it is, and then run again from its beginning.
+// An object that is not in the cache, or not as it should be: the request is parked until it is, and then run again from its beginning.
 struct Missing {
   std::string object;  // path below the cache; empty: no root catalog was given yet
   bool compressed = true;
@@ -24,6 +24,7 @@ struct Missing {
   bool external = false;
   uint64_t offset = 0;  // of a chunk, in its file
   std::vector<Missing> others = {};  // which the request will lack next
+  bool damaged = false;  // it is in the cache, and cannot be read as what it should be
 };
 
 }  // namespace thinlayer::cvmfs

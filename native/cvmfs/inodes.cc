@@ -147,6 +147,15 @@ std::vector<Inodes::Known> Inodes::Directories() {
   return directories;
 }
 
+std::vector<uint64_t> Inodes::Others() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<uint64_t> others;
+  for (const auto& [number, node] : nodes_) {
+    if (!node.directory && node.references > 0) others.push_back(number);
+  }
+  return others;
+}
+
 size_t Inodes::size() {
   std::lock_guard<std::mutex> lock(mutex_);
   return nodes_.size();

@@ -44,6 +44,8 @@ class Inodes {
   };
   // Inodes with children that the kernel knows, or may know not to exist.
   std::vector<Known> Directories();
+  // The numbers of all that are no directories.
+  std::vector<uint64_t> Others();
   size_t size();
 
  private:

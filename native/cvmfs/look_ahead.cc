@@ -75,11 +75,11 @@ void LookAhead::Loop() {
 
 void LookAhead::Bring(const std::vector<Missing>& batch) {
   std::vector<Missing> missing;
-  for (const Missing& object : batch) {
+  for (Missing object : batch) {
     try {
-      ObjectFile file = objects_.Peek(object.object, object.size);
+      ObjectFile file = objects_.Peek(object);
       if (!file) {
-        missing.push_back(object);
+        if (!object.damaged) missing.push_back(std::move(object));
         continue;
       }
       posix_fadvise(file->get(), 0, 0, POSIX_FADV_WILLNEED);

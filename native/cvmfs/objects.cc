@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "fault.h"
-
 namespace thinlayer::cvmfs {
 namespace {
 
@@ -18,12 +16,13 @@ constexpr size_t kMaxUsed = 200'000;
 
 }  // namespace
 
-ObjectFile Objects::Open(const std::string& object, uint64_t size) {
-  NoteUsed(object);
-  return Peek(object, size);
+ObjectFile Objects::Open(Missing& wanted) {
+  NoteUsed(wanted.object);
+  return Peek(wanted);
 }
 
-ObjectFile Objects::Peek(const std::string& object, uint64_t size) {
+ObjectFile Objects::Peek(Missing& wanted) {
+  const std::string& object = wanted.object;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     auto known = open_.find(object);
@@ -35,15 +34,9 @@ ObjectFile Objects::Peek(const std::string& object, uint64_t size) {
   if (!file && errno == ENOENT) return nullptr;
   struct stat status;
   if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) throw Fault{EIO};
-  if (static_cast<uint64_t>(status.st_size) == size) return Share(object, std::move(file));
-  if (!Discard(object)) throw Fault{EIO};
+  if (static_cast<uint64_t>(status.st_size) == wanted.size) return Share(object, std::move(file));
+  wanted.damaged = true;
   return nullptr;
-}
-
-bool Objects::Discard(const std::string& object) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (!discarded_.insert(object).second) return false;
-  return unlink(PathOf(object).c_str()) == 0 || errno == ENOENT;
 }
 
 ObjectFile Objects::Share(const std::string& object, Fd file) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../fd.h"
+#include "fault.h"
 
 namespace thinlayer::cvmfs {
 
@@ -23,15 +24,11 @@ class Objects {
 
   std::string PathOf(const std::string& object) const { return cache_ + "/" + object; }
 
-  // Nothing if it is not in the cache, or was damaged. Fault{EIO} if it cannot be opened, or does not hold `size` bytes
-  // though it was fetched anew.
-  ObjectFile Open(const std::string& object, uint64_t size);
+  // Nothing if it is not in the cache, or not of its size there: then `wanted` says that it is damaged. Fault{EIO} if it
+  // cannot be opened.
+  ObjectFile Open(Missing& wanted);
   // The same, and it does not count as a use.
-  ObjectFile Peek(const std::string& object, uint64_t size);
-
-  // Removes an object that is not what it was when it was put in, so that it is fetched anew: a power cut may have
-  // damaged it. False the second time: then it is so on the server.
-  bool Discard(const std::string& object);
+  ObjectFile Peek(Missing& wanted);
 
   void NoteUsed(const std::string& object);
   // What was noted since the last call.
@@ -44,7 +41,6 @@ class Objects {
   std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<const Fd>> open_;
   size_t sweep_at_ = 1024;
-  std::unordered_set<std::string> discarded_;
   std::unordered_set<std::string> used_;
 };
 

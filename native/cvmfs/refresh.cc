@@ -136,4 +136,8 @@ void Refresh(Repository& repository, fuse_session* session, const std::string& r
   Invalidation(repository, session, *before, *after).Run();
 }
 
+void ForgetContents(Repository& repository, fuse_session* session) {
+  for (uint64_t inode : repository.inodes.Others()) fuse_lowlevel_notify_inval_inode(session, inode, 0, 0);
+}
+
 }  // namespace thinlayer::cvmfs

@@ -15,6 +15,9 @@ namespace thinlayer::cvmfs {
 // Throws Missing or Fault if `root` cannot be read: then the former tree stays.
 void Refresh(Repository& repository, fuse_session* session, const std::string& root, uint64_t revision);
 
+// The kernel drops the contents that it has of files: they are read again. Not for threads that answer requests.
+void ForgetContents(Repository& repository, fuse_session* session);
+
 }  // namespace thinlayer::cvmfs
 
 #endif  // THINLAYER_CVMFS_REFRESH_H_

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,14 +13,10 @@ import { MadeRepository } from '../cvmfs/made-repository.js';
 import { SourceTree } from '../cvmfs/maker/source-tree.js';
 import { MountedClient } from '../cvmfs/mounted-client.js';
 import { serverOf } from '../unit/cvmfs/client.js';
-import { cannotMount, MountedFixture, run } from './cvmfs-fixture.js';
+import { cannotMount, run } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
 const MB = 1 << 20;
-
-function objectsIn(cache: string): string[] {
-  return (readdirSync(cache, { recursive: true }) as string[]).filter((name) => /^[0-9a-f]{2}\/./.test(name));
-}
 
 /** Bytes of all objects, and of what is on its way. */
 function bytesIn(cache: string): number {
@@ -123,35 +119,6 @@ test(
     assert.equal((await client.status()).revision, 1);
     rmSync(filler);
     assert.equal(await client.sh('cat d1/f9 d2/f10 | wc -c'), `${2 * MB}\n`);
-  },
-);
-
-test('what a power cut left of objects and catalogs is fetched anew', { skip }, async (t) => {
-  const server = await serverOf(t, 'thin/rev-1');
-  const client = await MountedClient.start(t, { servers: [server.url] });
-  const show = 'cat README text/nonl; find nested | sort';
-  const whole = await client.sh(show);
-  await client.end('SIGKILL');
-  await run('umount', '-l', client.mountpoint);
-  for (const object of objectsIn(client.cache)) truncateSync(join(client.cache, object), 10);
-  client.log = '';
-  await client.launch();
-  assert.match(client.log, /the root catalog is fetched anew: the cache lost it/);
-  assert.equal(await client.sh(show), whole);
-});
-
-test(
-  'an object that is of another size on the server as well is fetched once more, and fails',
-  { skip },
-  async (t) => {
-    const fixture = await MountedFixture.make(t, ['thin/rev-1'], { kernelCacheSeconds: 0 });
-    fixture.answer = ({ object }) => {
-      mkdirSync(join(fixture.cache, object, '..'), { recursive: true });
-      writeFileSync(join(fixture.cache, object), 'short');
-      return 0;
-    };
-    assert.equal(await fixture.sh('cat README 2>&1 | grep -c "Input/output error"'), '1\n');
-    assert.equal(fixture.misses.length, 2);
   },
 );
 

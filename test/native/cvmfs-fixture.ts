@@ -1,6 +1,8 @@
 /** Sample repositories, mounted by the native client. Objects come from the repository's own files, unverified. */
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,6 +17,7 @@ import { loadAddon } from '../../src/host/addon.js';
 import { mountsBelow } from './scratch-home.js';
 
 export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/cvmfs/', import.meta.url));
+const POISON = fileURLToPath(new URL('../../../test/native/poison-catalog.py', import.meta.url));
 export const LIST_TREE = fileURLToPath(new URL('../../../test/native/list-tree.py', import.meta.url));
 
 export const cannotMount: string | false =
@@ -162,6 +165,14 @@ export function readListing(...path: string[]): Listed[] {
 }
 
 export const keyOf = (entry: Listed): string => entry.path ?? `base64:${entry.path_b64}`;
+
+/** Copies a catalog, and runs SQL on the copy: see poison-catalog.py. */
+export async function poisonCatalog(from: string, to: string, sql: string): Promise<void> {
+  const child = spawn('python3', [POISON, from, to], { stdio: ['pipe', 'inherit', 'inherit'] });
+  child.stdin.end(sql);
+  const [code] = (await once(child, 'close')) as [number];
+  assert.equal(code, 0, sql);
+}
 
 /** The output of a program that touches the mount: never this process itself, which has to answer it. */
 export function run(command: string, ...args: string[]): Promise<string> {

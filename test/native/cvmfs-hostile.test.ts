@@ -1,17 +1,13 @@
 /** Catalogs that lie. A bad row is EIO, a bad catalog is refused; nothing crashes, hangs or climbs out. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
-import { MountedFixture, cannotMount } from './cvmfs-fixture.js';
+import { MountedFixture, cannotMount, poisonCatalog } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
-const POISON = fileURLToPath(new URL('../../../test/native/poison-catalog.py', import.meta.url));
 
 /** Root of the shake fixture: /text/nonl is a small file, /big/chunked.bin has chunks, /nested a nested catalog. */
 const ROOT = '07/22a6783854d9c8d43031ed4da5c7f7d1491b2a-shake128C';
@@ -19,12 +15,7 @@ const BAD = `ba/${'d'.repeat(38)}C`;
 
 async function poison(fixture: MountedFixture, sql: string): Promise<void> {
   mkdirSync(join(fixture.cache, 'ba'), { recursive: true });
-  const child = spawn('python3', [POISON, join(fixture.cache, ROOT), join(fixture.cache, BAD)], {
-    stdio: ['pipe', 'inherit', 'inherit'],
-  });
-  child.stdin.end(sql);
-  const [code] = (await once(child, 'close')) as [number];
-  assert.equal(code, 0, sql);
+  await poisonCatalog(join(fixture.cache, ROOT), join(fixture.cache, BAD), sql);
 }
 
 async function withPoisoned(
@@ -134,10 +125,6 @@ for (const [name, sql] of Object.entries(CATALOGS)) {
   test(`a catalog with ${name} is refused`, { skip }, async (t) => {
     const fixture = await MountedFixture.make(t, ['shake/repo']);
     await poison(fixture, sql);
-    // It may have been damaged in the cache, where it is no longer then; twice it is so on the server.
-    await assert.rejects(fixture.mount.setRoot(BAD, 2), { code: 'not_found' });
-    assert.ok(!existsSync(join(fixture.cache, BAD)));
-    await poison(fixture, sql);
     await assert.rejects(fixture.mount.setRoot(BAD, 2), { code: 'data_loss' });
     assert.equal(await fixture.sh('wc -c < text/nonl'), '17\n');
   });
@@ -188,7 +175,7 @@ test('damage at random is an error or nothing, and never the end', { skip }, asy
       await fixture.mount.setRoot(object, round + 2);
       shown += 1;
     } catch (error) {
-      assert.match((error as { code: string }).code, /^(data_loss|not_found)$/);
+      assert.equal((error as { code: string }).code, 'data_loss');
       continue;
     }
     await fixture.sh('find . -ls -type f -exec cat {} + > /dev/null 2>&1; true');

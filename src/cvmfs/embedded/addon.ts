@@ -43,6 +43,7 @@ export interface NativeMount {
   complete(number: number, errno: number): void;
   takeUsed(): string[];
   letGo(): void;
+  forgetContents(): Promise<void>;
   setMagic(values: Readonly<Record<string, string>>): void;
   statistics(): Record<string, number>;
   unmount(): Promise<void>;

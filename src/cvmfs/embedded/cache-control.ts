@@ -4,6 +4,7 @@ import { ThinlayerError } from '../../core/errors.js';
 import type { Cache, CacheFacts } from './cache/cache.js';
 import type { CheckReport } from './cache/check.js';
 import type { StoredObject } from './cache/layout.js';
+import type { CvmfsMount } from './mount.js';
 import { cachePath, parseObjectPath } from './object-id.js';
 import type { ObjectId } from './object-id.js';
 
@@ -20,12 +21,11 @@ export class CacheControl {
   /** Pinned from here, and so to be let go here alone. */
   readonly #pinned = new Map<string, ObjectId>();
 
-  readonly #letGo: () => void;
+  readonly #mount: Pick<CvmfsMount, 'letGo' | 'forgetContents'>;
 
-  /** `letGo`: see CvmfsMount. */
-  constructor(cache: Cache, letGo: () => void) {
+  constructor(cache: Cache, mount: Pick<CvmfsMount, 'letGo' | 'forgetContents'>) {
     this.#cache = cache;
-    this.#letGo = letGo;
+    this.#mount = mount;
   }
 
   facts(): ShownCacheFacts {
@@ -51,7 +51,7 @@ export class CacheControl {
 
   async evict(object: string): Promise<ShownCacheFacts> {
     await this.#cache.evict(await this.#here(object));
-    this.#letGo();
+    this.#mount.letGo();
     return this.facts();
   }
 
@@ -71,9 +71,10 @@ export class CacheControl {
     return this.facts();
   }
 
+  /** What the kernel keeps of damaged objects is damaged as well. */
   async check(): Promise<CheckReport> {
     const report = await this.#cache.check();
-    this.#letGo();
+    if (report.damaged.length > 0) await this.#mount.forgetContents();
     return report;
   }
 

@@ -1,7 +1,6 @@
 /** One mounted repository: what the kernel asks for and the cache lacks is fetched; new revisions appear under the mount. */
 
-import { asThinlayerError, undone } from '../../core/errors.js';
-import type { ThinlayerError } from '../../core/errors.js';
+import { asThinlayerError, ThinlayerError, undone } from '../../core/errors.js';
 import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
 import type { Blacklist } from './blacklist.js';
 import { Cache } from './cache/cache.js';
@@ -13,6 +12,7 @@ import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { Damage } from './damage.js';
 import { FailureLog } from './failure-log.js';
 import { IdleMemory } from './idle-memory.js';
 import { ExternalServers } from './external-files.js';
@@ -101,7 +101,7 @@ export class Client {
     starts: Starts | null,
   ) {
     this.#pins = pins;
-    this.cache = new CacheControl(objects.cache, () => mount.letGo());
+    this.cache = new CacheControl(objects.cache, mount);
     this.#options = options;
     this.#fetcher = fetcher;
     this.#external = external;
@@ -129,7 +129,7 @@ export class Client {
       // Nothing starts before the client is there to be told of it.
       const noteUsed = () => void client.#noteUsed(objects);
       const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
-      const mount = await mountOn(options, repository, pins, starts);
+      const mount = await mountOn(options, repository, objects, pins, starts);
       const client = new Client(options, fetcher, external, repository, mount, objects, pins, starts);
       await client.#begin(cache);
       return client;
@@ -263,15 +263,26 @@ export class Client {
     try {
       await this.#mount.setRoot(objectPath(root), revision);
     } catch (error) {
-      if (asThinlayerError(error).code !== 'not_found') throw error;
-      log.warn(
-        { repository: config.fqrn },
-        `${config.fqrn}: the root catalog is fetched anew: the cache lost it`,
-      );
-      await this.#repository.fetchRoot();
-      await this.#mount.setRoot(objectPath(root), revision);
+      await this.#showAnew(asThinlayerError(error));
     }
     log.info({ repository: config.fqrn, revision }, `${config.fqrn} shows revision ${revision}`);
+  }
+
+  async #showAnew(cause: ThinlayerError): Promise<void> {
+    const { log, config } = this.#options;
+    const { root, revision } = this.#repository.facts;
+    if (cause.code !== 'not_found' && cause.code !== 'data_loss') throw cause;
+    const why = cause.code === 'not_found' ? 'the cache lost it' : 'it was damaged in the cache';
+    log.warn({ repository: config.fqrn }, `${config.fqrn}: the root catalog is fetched anew: ${why}`);
+    await this.#repository.fetchRootAnew();
+    await this.#mount.setRoot(objectPath(root), revision).catch((error: unknown) => {
+      if (asThinlayerError(error).code !== 'data_loss') throw error;
+      throw new ThinlayerError(
+        'data_loss',
+        `the root catalog of ${config.fqrn}, ${objectPath(root)}, cannot be read, also when fetched anew; its publisher has to mend it`,
+        { op: 'mount', cause: error },
+      );
+    });
   }
 
   #magic(): Record<string, string> {
@@ -343,12 +354,15 @@ function newStarts({ config, log }: ClientOptions, objects: Objects, noteUsed: (
 async function mountOn(
   options: ClientOptions,
   repository: Repository,
+  objects: Objects,
   pins: CatalogPins,
   starts: Starts | null,
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
+  const damage = new Damage({ cache: objects.cache, clock: SYSTEM_CLOCK, log });
   const failures = new FailureLog(log, SYSTEM_CLOCK);
+  const context = { repository, pins, damage, failures, letGo: () => mount.letGo() };
   const mount: CvmfsMount = await mountRepository(
     {
       mountpoint: args.mountpoint,
@@ -366,7 +380,7 @@ async function mountOn(
       mountOptions: args.mountOptions,
     },
     (miss) => {
-      const work = () => provide(repository, pins, miss, failures, () => mount.letGo());
+      const work = () => provide(context, miss);
       // A profile names objects of the repository: whoever has it need not know of other servers.
       const provided = starts && !miss.external ? starts.duringMiss(miss, work) : work();
       void provided.then((errno) => mount.complete(miss.number, errno));

@@ -98,27 +98,22 @@ async function verify(context: LoadContext, letter: Letter, manifest: Manifest):
   return { manifest, certificateFingerprint, whitelistExpires: whitelist.expires };
 }
 
-/** The cache's may have been damaged by a power cut: then it comes from the server. */
-async function readCertificate(context: LoadContext, manifest: Manifest): Promise<X509Certificate> {
-  const { cache } = context.objects;
-  const wasHere = cache.knows(manifest.certificate);
-  const pem = await fetchCertificate(context, manifest);
-  try {
-    return parseCertificate(pem, context.fqrn);
-  } catch (error) {
-    if (!wasHere) throw error;
-    await cache.evict(manifest.certificate);
-    return parseCertificate(await fetchCertificate(context, manifest), context.fqrn);
-  }
-}
-
-async function fetchCertificate({ objects, signal }: LoadContext, manifest: Manifest): Promise<Buffer> {
-  const path = await objects.fetch(manifest.certificate, {
+async function readCertificate(
+  { fqrn, objects, signal }: LoadContext,
+  manifest: Manifest,
+): Promise<X509Certificate> {
+  const how = {
     compressed: true,
     size: MAX_CERTIFICATE_BYTES,
     alternative: manifest.alternativePaths,
     signal,
-  });
+  };
+  return await objects.read(manifest.certificate, how, async (path) =>
+    parseCertificate(await readWhole(path), fqrn),
+  );
+}
+
+async function readWhole(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {

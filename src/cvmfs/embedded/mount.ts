@@ -34,6 +34,8 @@ export interface Miss extends Wanted {
   readonly external: boolean;
   /** Of a chunk in its file; else 0. */
   readonly offset: number;
+  /** It is in the cache, and cannot be read there as what the catalogs say it is. */
+  readonly damaged: boolean;
 }
 
 /** CVMFS_UID_MAP or CVMFS_GID_MAP. */
@@ -68,7 +70,8 @@ export interface CvmfsMount {
   /**
    * The catalog with this object path, already in the cache, becomes the root; requests under way end on the old one,
    * open files go on, the kernel's caches of what changed are invalidated. Inodes of unchanged paths stay. Until the first
-   * call requests wait. Rejects with `not_found` if it is not in the cache, or was damaged and is there no longer.
+   * call requests wait. Rejects with `not_found` if it is not in the cache, with `data_loss` if it cannot be
+   * read there, with `unavailable` if it cannot be opened.
    */
   setRoot(object: string, revision: number): Promise<void>;
   /** errno 0: the object is in the cache now. Else all requests parked on it fail with that errno. */
@@ -77,6 +80,8 @@ export interface CvmfsMount {
   takeUsed(): string[];
   /** Closes objects that are kept open for the next read: what was evicted takes room on the disk until then. */
   letGo(): void;
+  /** The same, and what the kernel has of files' contents is read again. */
+  forgetContents(): Promise<void>;
   /** Magic attributes by their names: `user.fqrn`, `user.host`, `user.proxy`, … */
   setMagic(values: Readonly<Record<string, string>>): void;
   statistics(): Readonly<Record<string, number>>;
@@ -145,6 +150,13 @@ function face(native: NativeMount, mountpoint: string): CvmfsMount {
     complete: (number, errno) => native.complete(number, errno),
     takeUsed: () => native.takeUsed(),
     letGo: () => native.letGo(),
+    async forgetContents() {
+      try {
+        await native.forgetContents();
+      } catch (error) {
+        throw fromErrno(error, { op: 'forgetContents', path: mountpoint });
+      }
+    },
     setMagic: (values) => native.setMagic(values),
     statistics: () => native.statistics(),
     async unmount() {

@@ -50,6 +50,23 @@ export class Objects {
     });
   }
 
+  /**
+   * What `read` makes of the object's file. Where it rejects, and the file was here before, a power cut may have damaged it:
+   * then it is fetched anew and read again, once.
+   */
+  async read<T>(id: ObjectId, how: FetchHow, read: (path: string) => Promise<T>): Promise<T> {
+    const here: ObjectId = { ...id, raw: !how.compressed };
+    const wasHere = this.cache.knows(here);
+    const path = await this.fetch(id, how);
+    try {
+      return await read(path);
+    } catch (error) {
+      if (!wasHere) throw error;
+      await this.cache.evict(here);
+      return await read(await this.fetch(id, how));
+    }
+  }
+
   /** A full disk makes room once: the quota may be larger than what others leave of the disk. */
   async #fetchInto(id: ObjectId, how: FetchHow): Promise<string> {
     try {

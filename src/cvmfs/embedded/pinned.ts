@@ -12,6 +12,7 @@ import { loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
 import { readHash } from './object-id.js';
 import type { ObjectId } from './object-id.js';
+import type { FetchHow } from './objects.js';
 import { refusal } from './refusal.js';
 import { checkRevision } from './trust.js';
 
@@ -31,8 +32,7 @@ export interface PinnedState extends Breadcrumb {
 /** Its root catalog is in the cache then. Rejects as `loadTrusted` does, and with `not_found`. */
 export async function loadPinned(context: LoadContext, pinned: Pinned): Promise<PinnedState> {
   const state = pinned.kind === 'hash' ? byHash(pinned.hash) : await fromHistory(context, pinned);
-  const path = await fetchUnsized(context, state.root);
-  const [revision] = (await query(path, REVISION, [])) ?? [];
+  const [revision] = (await query(context, state.root, REVISION, [])) ?? [];
   const known = { ...state, revision: state.revision || Number(revision ?? 0) };
   checkRevision(known.revision, context.blacklist, context.fqrn);
   return known;
@@ -52,11 +52,11 @@ async function fromHistory(
   const trusted = await loadTrusted(context, null, null);
   const history = trusted?.manifest.history;
   if (!trusted || !history) throw missing(`${fqrn} has no history, and so no tags and no former revisions`);
-  const path = await fetchUnsized(context, history, trusted.manifest.alternativePaths);
+  const { alternativePaths } = trusted.manifest;
   const row =
     pinned.kind === 'tag'
-      ? await query(path, BY_TAG, [pinned.tag])
-      : await query(path, BY_DATE, [String(Math.floor(pinned.date.getTime() / 1000))]);
+      ? await query(context, history, BY_TAG, [pinned.tag], alternativePaths)
+      : await query(context, history, BY_DATE, [secondsOf(pinned.date)], alternativePaths);
   if (row) return { ...stateOf(row, fqrn), trusted };
   const what =
     pinned.kind === 'tag'
@@ -76,26 +76,35 @@ function stateOf([hash = '', revision, timestamp]: string[], fqrn: string): Brea
   );
 }
 
-async function fetchUnsized(
-  { objects, signal }: LoadContext,
-  id: ObjectId,
+function secondsOf(date: Date): string {
+  return String(Math.floor(date.getTime() / 1000));
+}
+
+/** For a root catalog that the cache lost, or holds damaged. */
+export async function fetchPinnedRoot({ objects, signal }: FetchContext, root: ObjectId): Promise<void> {
+  await objects.fetch(root, unsized(signal, false));
+}
+
+type FetchContext = Pick<LoadContext, 'objects' | 'signal'>;
+
+async function query(
+  { objects, signal }: FetchContext,
+  database: ObjectId,
+  sql: string,
+  words: readonly string[],
   alternative = false,
-): Promise<string> {
-  return await objects.fetch(id, {
-    compressed: true,
-    size: MAX_BYTES,
-    sizeUnknown: true,
-    alternative,
-    signal,
+): Promise<string[] | null> {
+  return await objects.read(database, unsized(signal, alternative), async (path) => {
+    try {
+      return await loadCvmfsAddon().queryDatabase(path, sql, words);
+    } catch (error) {
+      throw fromErrno(error, { op: 'query', path });
+    }
   });
 }
 
-async function query(path: string, sql: string, words: readonly string[]): Promise<string[] | null> {
-  try {
-    return await loadCvmfsAddon().queryDatabase(path, sql, words);
-  } catch (error) {
-    throw fromErrno(error, { op: 'query', path });
-  }
+function unsized(signal: AbortSignal | undefined, alternative: boolean): FetchHow {
+  return { compressed: true, size: MAX_BYTES, sizeUnknown: true, alternative, signal };
 }
 
 function missing(message: string): ThinlayerError {

@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import type { CatalogPins } from './cache/catalog-pins.js';
 import { externalPart } from './external-files.js';
+import type { Damage } from './damage.js';
 import type { FailureLog } from './failure-log.js';
 import type { Miss } from './mount.js';
 import { parseObjectPath } from './object-id.js';
@@ -13,30 +14,38 @@ import type { Repository } from './repository.js';
 /** Of an object whose size no catalog tells. */
 const MAX_UNKNOWN_BYTES = 1024 ** 3;
 
+export interface ProvideContext {
+  readonly repository: Repository;
+  readonly pins: CatalogPins;
+  readonly damage: Damage;
+  readonly failures: FailureLog;
+  /** See CvmfsMount. */
+  readonly letGo: () => void;
+}
+
 /** The errno for those who wait: 0 when the object is in the cache. */
-export async function provide(
-  repository: Repository,
-  pins: CatalogPins,
-  miss: Miss,
-  failures: FailureLog,
-  letGo: () => void,
-): Promise<number> {
+export async function provide(context: ProvideContext, miss: Miss): Promise<number> {
   try {
-    const size = miss.size || MAX_UNKNOWN_BYTES;
-    const external = externalPart(miss);
-    const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0, external, missed: true };
-    const id = parseObjectPath(miss.object);
-    await repository.fetchObject(id, how).catch(async (error: unknown) => {
-      if (!isExhausted(error)) throw error;
-      letGo();
-      await repository.fetchObject(id, how);
-    });
-    if (id.kind === 'C') pins.hold(miss.object);
+    if (miss.damaged) await context.damage.clear(miss);
+    await fetchMissed(context, miss);
+    if (miss.object.endsWith('C')) context.pins.hold(miss.object);
     return 0;
   } catch (failure) {
-    failures.failed(miss, asThinlayerError(failure));
+    context.failures.failed(miss, asThinlayerError(failure));
     return constants.errno.EIO;
   }
+}
+
+async function fetchMissed({ repository, letGo }: ProvideContext, miss: Miss): Promise<void> {
+  const size = miss.size || MAX_UNKNOWN_BYTES;
+  const external = externalPart(miss);
+  const how = { compressed: miss.compressed, size, sizeUnknown: miss.size === 0, external, missed: true };
+  const id = parseObjectPath(miss.object);
+  await repository.fetchObject(id, how).catch(async (error: unknown) => {
+    if (!isExhausted(error)) throw error;
+    letGo();
+    await repository.fetchObject(id, how);
+  });
 }
 
 /** What was evicted may take room yet. */

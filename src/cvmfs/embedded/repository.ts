@@ -94,12 +94,17 @@ export class Repository {
     return this.#facts;
   }
 
-  /** For a root catalog that was lost from the cache. Rejects with what it needs, if no server was heard of it. */
-  async fetchRoot(): Promise<void> {
-    const { trusted, offline } = this.#facts;
+  /** For a root catalog that the cache lost, or holds damaged. Rejects with what it needs, if no server was heard of it. */
+  async fetchRootAnew(): Promise<void> {
+    const { root, trusted, offline } = this.#facts;
+    await this.#options.objects.cache.evict(root);
+    if (this.#options.pinned) {
+      const { fetchPinnedRoot } = await import('./pinned.js');
+      return await fetchPinnedRoot(this.#options, root);
+    }
     if (trusted) return await fetchRoot(this.#options, trusted.manifest);
     const { fqrn } = this.#options;
-    const message = `the root catalog of ${fqrn} is not in the cache any more, and cannot be fetched: ${offline?.message ?? 'a tag or hash was asked for'}`;
+    const message = `the root catalog of ${fqrn} is not in the cache any more, and cannot be fetched: ${offline?.message}`;
     throw new ThinlayerError('unavailable', message, { op: 'mount' });
   }
 

@@ -170,6 +170,16 @@ export class Cache {
     await this.#doing('evict', () => this.#room.remove(cachePath(id)));
   }
 
+  /** Whether it is here and still what was put in; if not it is removed. */
+  async verify(id: ObjectId): Promise<boolean> {
+    return await this.#doing('verify', async () => {
+      const { isAsItCame } = await import('./check.js');
+      const sound = await isAsItCame(this.directory, cachePath(id));
+      if (!sound) await this.#room.remove(cachePath(id));
+      return sound;
+    });
+  }
+
   /** Reads everything, and removes what is not what was put in. */
   async check(): Promise<CheckReport> {
     return await this.#doing('check', async () => {

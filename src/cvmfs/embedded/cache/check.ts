@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isErrno } from '../../../core/errno.js';
 import { ThinlayerError } from '../../../core/errors.js';
 import { checksumOf, readChecksums } from './checksum.js';
-import { storedObjects } from './layout.js';
+import { statObject, storedObjects } from './layout.js';
 import type { StoredObject } from './layout.js';
 
 export interface CheckReport {
@@ -30,6 +30,12 @@ export async function checkCache(directory: string): Promise<CheckReport> {
   }
   const bytes = found.reduce((sum, { size }) => sum + size, 0);
   return { objects: found.length, bytes, damaged };
+}
+
+/** False also if it is not there. */
+export async function isAsItCame(directory: string, object: string): Promise<boolean> {
+  const checksum = (await readChecksums(directory, new Set([object]))).get(object);
+  return (await statObject(directory, object)) !== null && (await isSound(join(directory, object), checksum));
 }
 
 async function isSound(file: string, checksum: string | undefined): Promise<boolean> {
