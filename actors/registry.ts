@@ -64,7 +64,7 @@ export class LayerRegistry {
     this.#stopWatching = options.feed.whenWatched(() => this.#watchActors());
   }
 
-  /** `before` runs when it is this request's turn, ahead of the actor's work. */
+  /** One question to the actor, when all that came before for this layer is answered. Rejects as `Gate.pass` and `Mailbox.ask` do. */
   ask(id: LayerId, request: Unnumbered, signal?: AbortSignal): Promise<ReplyValue> {
     const entry = this.#entry(id);
     this.#resting.delete(id);

@@ -20,7 +20,7 @@ const USAGE = `thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND: asks a client that
   metrics              counters, as Prometheus reads them
   cache                bytes, objects, quota
   cache list           all objects, last used first: bytes, time of use, name
-  cache limit MB       another quota, until it ends
+  cache limit MB       another quota, until it ends; 0: none
   cache evict OBJECT   OBJECT as in the list, or a file's attribute user.hash
   cache pin OBJECT     never evict it
   cache unpin OBJECT

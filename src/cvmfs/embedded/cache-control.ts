@@ -37,7 +37,7 @@ export class CacheControl {
     return this.#cache.list().sort((a, b) => b.used - a.used);
   }
 
-  /** Until the process ends; CVMFS_QUOTA_LIMIT is for longer. */
+  /** Until the process ends; CVMFS_QUOTA_LIMIT is for longer, and as there 0 is no limit. */
   async setLimit(megabytes: string): Promise<ShownCacheFacts> {
     if (!/^\d{1,9}$/.test(megabytes)) {
       throw new ThinlayerError(
@@ -45,7 +45,7 @@ export class CacheControl {
         `${JSON.stringify(megabytes)} is not a number of megabytes`,
       );
     }
-    await this.#cache.setLimit(Number(megabytes) * MIB);
+    await this.#cache.setLimit(Number(megabytes) * MIB || Infinity);
     return this.facts();
   }
 

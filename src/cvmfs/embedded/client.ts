@@ -1,35 +1,30 @@
 /** One mounted repository: what the kernel asks for and the cache lacks is fetched; new revisions appear under the mount. */
 
-import { asThinlayerError, ThinlayerError, undone } from '../../core/errors.js';
-import { EMPTY_BLACKLIST, parseBlacklist } from './blacklist.js';
-import type { Blacklist } from './blacklist.js';
+import { asThinlayerError, undone } from '../../core/errors.js';
 import { Cache } from './cache/cache.js';
 import { CacheControl } from './cache-control.js';
 import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
+import { mountOn, newStarts, openRepository } from './client-parts.js';
 import { quotaWarning } from './cache/smallest-quota.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
-import { Damage } from './damage.js';
-import { FailureLog } from './failure-log.js';
 import { IdleMemory } from './idle-memory.js';
 import { ExternalServers } from './external-files.js';
 import { externalFetchOptions, fetchOptions } from './fetch-options.js';
 import { withoutPassword } from './fetch/failover.js';
-import { FETCH_DEFAULTS, Fetcher } from './fetch/fetcher.js';
+import { Fetcher } from './fetch/fetcher.js';
 import type { Proxy } from './fetch/routes.js';
 import { metricsText } from './metrics.js';
-import { mountRepository } from './mount.js';
 import type { CvmfsMount } from './mount.js';
-import { Starts } from './prefetch/starts.js';
+import type { Starts } from './prefetch/starts.js';
 import { hashText, objectPath } from './object-id.js';
 import { Objects } from './objects.js';
-import { provide } from './provide.js';
-import { Repository } from './repository.js';
+import type { Repository } from './repository.js';
 import type { RepositoryEvent } from './repository.js';
-import { readMasterKey } from './trust.js';
+import { ShownRevision } from './shown-revision.js';
 
 /** How often the cache learns what was opened. */
 const USED_MS = 10_000;
@@ -87,8 +82,7 @@ export class Client {
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
   readonly #memory: IdleMemory;
-  /** Settles when the newest revision is under the mount, with why it cannot be. */
-  #shown: Promise<ThinlayerError | null> = Promise.resolve(null);
+  readonly #shown: ShownRevision;
 
   private constructor(
     options: ClientOptions,
@@ -108,6 +102,8 @@ export class Client {
     this.#repository = repository;
     this.#mount = mount;
     this.#starts = starts;
+    const { config, version, log } = options;
+    this.#shown = new ShownRevision({ config, version, log, repository, mount, route: () => fetcher.route });
     this.#memory = new IdleMemory({ statistics: () => mount.statistics() });
     this.#usage = setInterval(() => this.#lookAfter(objects), USED_MS);
     this.#usage.unref();
@@ -123,7 +119,7 @@ export class Client {
       const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
       const objects = new Objects(cache, fetcher, () => external.fetcher);
       // Nothing happens to the repository before it is followed: the client is there by then.
-      const onEvent = (event: RepositoryEvent) => client.#noteEvent(event);
+      const onEvent = (event: RepositoryEvent) => client.#shown.note(event);
       const repository = await openRepository(options, fetcher, objects, onEvent);
       const pins = new CatalogPins(cache);
       // Nothing starts before the client is there to be told of it.
@@ -197,7 +193,7 @@ export class Client {
    */
   async refresh(): Promise<ClientStatus> {
     await this.#repository.refresh();
-    const failure = this.#repository.facts.offline ?? (await this.#shown);
+    const failure = this.#repository.facts.offline ?? (await this.#shown.failure);
     if (failure) throw failure;
     return this.status();
   }
@@ -215,9 +211,9 @@ export class Client {
     const { log, config } = this.#options;
     const warning = quotaWarning(cache.facts, config.fqrn);
     if (warning !== null) log.warn({ repository: config.fqrn }, warning);
-    if (this.#repository.facts.offline) this.#warnOffline(this.#repository.facts.offline);
+    if (this.#repository.facts.offline) this.#shown.warnOffline(this.#repository.facts.offline);
     try {
-      await this.#show();
+      await this.#shown.show();
     } catch (error) {
       throw await undone(error, () => this.unmount());
     }
@@ -235,73 +231,10 @@ export class Client {
     }
   }
 
-  #noteEvent(event: RepositoryEvent): void {
-    const { log, config } = this.#options;
-    const facts = { repository: config.fqrn };
-    if (event.type === 'offline') return this.#warnOffline(event.error);
-    if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
-    this.#shown = this.#show().then(
-      () => null,
-      (failure: unknown) => {
-        const error = asThinlayerError(failure);
-        log.error(facts, error.message);
-        return error;
-      },
-    );
-  }
-
-  #warnOffline(error: ThinlayerError): void {
-    const { log, config } = this.#options;
-    log.warn({ repository: config.fqrn }, `${config.fqrn} goes on with what it has: ${error.message}`);
-  }
-
-  /** The revision of the repository's facts becomes the one under the mount. */
-  async #show(): Promise<void> {
-    const { log, config } = this.#options;
-    const { root, revision } = this.#repository.facts;
-    this.#mount.setMagic(this.#magic());
-    try {
-      await this.#mount.setRoot(objectPath(root), revision);
-    } catch (error) {
-      await this.#showAnew(asThinlayerError(error));
-    }
-    log.info({ repository: config.fqrn, revision }, `${config.fqrn} shows revision ${revision}`);
-  }
-
-  async #showAnew(cause: ThinlayerError): Promise<void> {
-    const { log, config } = this.#options;
-    const { root, revision } = this.#repository.facts;
-    if (cause.code !== 'not_found' && cause.code !== 'data_loss') throw cause;
-    const why = cause.code === 'not_found' ? 'the cache lost it' : 'it was damaged in the cache';
-    log.warn({ repository: config.fqrn }, `${config.fqrn}: the root catalog is fetched anew: ${why}`);
-    await this.#repository.fetchRootAnew();
-    await this.#mount.setRoot(objectPath(root), revision).catch((error: unknown) => {
-      if (asThinlayerError(error).code !== 'data_loss') throw error;
-      throw new ThinlayerError(
-        'data_loss',
-        `the root catalog of ${config.fqrn}, ${objectPath(root)}, cannot be read, also when fetched anew; its publisher has to mend it`,
-        { op: 'mount', cause: error },
-      );
-    });
-  }
-
-  #magic(): Record<string, string> {
-    const { fqrn, servers } = this.#options.config;
-    const { root, revision } = this.#repository.facts;
-    const route = this.#fetcher.route;
-    return {
-      'user.fqrn': fqrn,
-      'user.revision': String(revision),
-      'user.root_hash': root.hex,
-      'user.host': route?.host ?? servers[0] ?? '',
-      'user.proxy': route?.proxy ? withoutPassword(route.proxy) : 'DIRECT',
-      'user.pid': String(process.pid),
-      'user.version': this.#options.version,
-    };
-  }
-
   #lookAfter(objects: Objects): void {
     void this.#noteUsed(objects);
+    // The server that is asked may be another one by now.
+    this.#shown.tellMagic();
     this.#memory.look();
   }
 
@@ -317,87 +250,4 @@ export class Client {
       this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
     }
   }
-}
-
-function openRepository(
-  { config, files, signal }: ClientOptions,
-  fetcher: Fetcher,
-  objects: Objects,
-  onEvent: (event: RepositoryEvent) => void,
-): Promise<Repository> {
-  return Repository.open(
-    {
-      fqrn: config.fqrn,
-      pinned: config.pinned,
-      keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
-      blacklist: readBlacklist(config.blacklists, files),
-      fetcher,
-      objects,
-      clock: SYSTEM_CLOCK,
-      ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
-      onEvent,
-    },
-    signal,
-  );
-}
-
-function readBlacklist(paths: readonly string[], files: ConfigFiles): Blacklist {
-  const texts = paths.map((path) => files.read(path) ?? '');
-  return texts.some((text) => text !== '') ? parseBlacklist(texts.join('\n')) : EMPTY_BLACKLIST;
-}
-
-function newStarts({ config, log }: ClientOptions, objects: Objects, noteUsed: () => void): Starts {
-  const { fqrn } = config;
-  return new Starts({ fqrn, objects, connections: FETCH_DEFAULTS.connections, log, noteUsed });
-}
-
-async function mountOn(
-  options: ClientOptions,
-  repository: Repository,
-  objects: Objects,
-  pins: CatalogPins,
-  starts: Starts | null,
-): Promise<CvmfsMount> {
-  const { config, arguments: args, log, ended } = options;
-  const { view, fqrn, cache, variables } = config;
-  const damage = new Damage({ cache: objects.cache, clock: SYSTEM_CLOCK, log });
-  const failures = new FailureLog(log, SYSTEM_CLOCK);
-  const context = { repository, pins, damage, failures, letGo: () => mount.letGo() };
-  const mount: CvmfsMount = await mountRepository(
-    {
-      mountpoint: args.mountpoint,
-      fqrn,
-      cache: cache.directory,
-      owner: view.claimOwnership ? claimant(args) : null,
-      namespace: args.namespace,
-      uidMap: view.uidMap,
-      gidMap: view.gidMap,
-      layers: args.layers,
-      variables,
-      suid: args.suid || view.suid,
-      hideMagicXattrs: view.magicXattrs === 'never',
-      kernelCacheSeconds: view.kernelCacheSeconds,
-      mountOptions: args.mountOptions,
-    },
-    (miss) => {
-      const work = () => provide(context, miss);
-      // A profile names objects of the repository: whoever has it need not know of other servers.
-      const provided = starts && !miss.external ? starts.duringMiss(miss, work) : work();
-      void provided.then((errno) => mount.complete(miss.number, errno));
-    },
-    ended,
-    starts ? (files) => void starts.lookAhead(files) : undefined,
-  );
-  return mount;
-}
-
-/** In a user name space its root; else whoever mounts. */
-function claimant({ namespace: { uids, gids } }: Pick<MountArguments, 'namespace'>): {
-  uid: number;
-  gid: number;
-} {
-  return {
-    uid: uids.length > 0 ? 0 : (process.getuid?.() ?? 0),
-    gid: gids.length > 0 ? 0 : (process.getgid?.() ?? 0),
-  };
 }
