@@ -15,6 +15,7 @@
 
 #include "addon.h"
 #include "call.h"
+#include "cancel.h"
 #include "fd.h"
 #include "rooted.h"
 #include "tree_delete.h"
@@ -170,8 +171,17 @@ Napi::Value ChangeDiskJs(const Napi::CallbackInfo& info) {
   return Submit(info.Env(), Lane::kRecord, std::make_unique<Changes>(Reader(StringAt(info, 0)).Changes()));
 }
 
+class DeleteJob : public CancellableJob {
+ public:
+  DeleteJob(std::string path, const Napi::Value& flag) : CancellableJob(flag), path_(std::move(path)) {}
+  void Run() override { DeleteTree(path_, cancel()); }
+
+ private:
+  const std::string path_;
+};
+
 Napi::Value DeleteTreeJs(const Napi::CallbackInfo& info) {
-  return SubmitCall(info.Env(), Lane::kRecord, [path = StringAt(info, 0)] { DeleteTree(path); });
+  return Submit(info.Env(), Lane::kRecord, std::make_unique<DeleteJob>(StringAt(info, 0), info[1]));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "cancel.h"
 #include "directory.h"
 #include "worker.h"
 #include "xattr.h"
@@ -23,18 +24,6 @@
 namespace thinlayer {
 
 namespace {
-
-// A byte that JavaScript sets to stop us.
-class CancelFlag {
- public:
-  explicit CancelFlag(const uint8_t* flag) : flag_(flag) {}
-  void Check() const {
-    if (__atomic_load_n(flag_, __ATOMIC_RELAXED) != 0) FailWith(ECANCELED, "compare", "");
-  }
-
- private:
-  const uint8_t* flag_;
-};
 
 // Bytes of files; those with several names count once.
 class SizeSum {
@@ -122,7 +111,7 @@ void Comparison::Directory(int newer, const Olders& olders) {
   const size_t length = path_.size();
   std::unordered_set<std::string> told;
   for (const Name& name : List(newer, path_)) {
-    cancel_.Check();
+    cancel_.Check("compare");
     path_.append("/").append(name.text);
     if (Entry(newer, name.text, olders) && olders.hidden) told.insert(name.text);
     path_.resize(length);
@@ -174,7 +163,7 @@ void Comparison::Deleted(std::unordered_set<std::string> told, const Olders& old
   const size_t length = path_.size();
   for (const Fd& older : olders.layers) {
     for (const Name& name : List(older.get(), path_)) {
-      cancel_.Check();
+      cancel_.Check("compare");
       struct stat before;
       if (!told.insert(name.text).second) continue;
       path_.append("/").append(name.text);
@@ -220,7 +209,7 @@ void AddSizes(int directory, std::string& path, const CancelFlag& cancel, SizeSu
   if (depth > kMaxDepth) FailWith(ENAMETOOLONG, "openat", path, "directories are nested too deeply");
   const size_t length = path.size();
   for (const Name& name : List(directory, path)) {
-    cancel.Check();
+    cancel.Check("compare");
     path.append("/").append(name.text);
     struct stat s;
     bool is_directory = name.type == DT_DIR;
@@ -242,20 +231,6 @@ std::vector<std::string> Strings(const Napi::Value& value) {
   for (uint32_t i = 0; i < array.Length(); ++i) result.push_back(array.Get(i).As<Napi::String>().Utf8Value());
   return result;
 }
-
-// Keeps the cancel flag's memory while it is read.
-class CancellableJob : public Job {
- public:
-  explicit CancellableJob(const Napi::Value& flag)
-      : hold_(Napi::Persistent(flag.As<Napi::Uint8Array>())), cancel_(hold_.Value().Data()) {}
-
- protected:
-  const CancelFlag& cancel() const { return cancel_; }
-
- private:
-  Napi::Reference<Napi::Uint8Array> hold_;
-  CancelFlag cancel_;
-};
 
 class CompareJob : public CancellableJob {
  public:

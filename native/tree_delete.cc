@@ -26,7 +26,8 @@ using Listing = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 class Deletion {
  public:
-  Deletion(Fd root, const std::string& path) : root_(std::move(root)), path_(path) {}
+  Deletion(Fd root, const std::string& path, const CancelFlag& cancel)
+      : root_(std::move(root)), path_(path), cancel_(cancel) {}
 
   void Run() {
     do {
@@ -52,6 +53,7 @@ class Deletion {
   }
 
   void Delete(int parent, const dirent* entry, const std::string& path, int level) {
+    cancel_.Check("delete", path_);
     if (entry->d_type != DT_DIR) {
       if (IsGone(unlinkat(parent, entry->d_name, 0))) return;
       // DT_UNKNOWN, or replaced since it was listed. EPERM is what POSIX wants for a directory, and Linux for chattr +i.
@@ -89,6 +91,7 @@ class Deletion {
 
   const Fd root_;
   const std::string& path_;
+  const CancelFlag& cancel_;
   std::optional<SyscallError> first_;
   bool moved_ = false;
   unsigned names_ = 0;
@@ -96,13 +99,13 @@ class Deletion {
 
 }  // namespace
 
-void DeleteTree(const std::string& path) {
+void DeleteTree(const std::string& path, const CancelFlag& cancel) {
   // Most trees are those of containers that wrote nothing: their directories are empty.
   if (rmdir(path.c_str()) == 0 || errno == ENOENT) return;
   if (errno != ENOTEMPTY && errno != EEXIST) Fail("rmdir", path);
   Fd root(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!root) Fail("open", path);
-  Deletion(std::move(root), path).Run();
+  Deletion(std::move(root), path, cancel).Run();
   if (rmdir(path.c_str()) != 0) Fail("rmdir", path);
 }
 

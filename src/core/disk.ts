@@ -1,5 +1,7 @@
 /** The changes that the store makes to a disk, as values: a layer is made in one go, and what was made can be undone. */
 
+import type { Cancel } from './service.js';
+
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
@@ -35,9 +37,10 @@ export interface Disk {
   change(changes: readonly DiskChange[]): Promise<void>;
   /**
    * Deletes the directory `path` with all below it, without following anything. What cannot be deleted does not keep
-   * the rest: rejects with the first failure at the end. A mount below is neither entered nor removed (EXDEV).
+   * the rest: rejects with the first failure at the end. A mount below is neither entered nor removed (EXDEV). Cancelled,
+   * it rejects with ECANCELED before the next entry, and touches nothing any more.
    */
-  removeTree(path: string): Promise<void>;
+  removeTree(path: string, cancel?: Cancel): Promise<void>;
 }
 
 /** How many of `changes` were begun when `change` rejected with `error`: all that may have to be undone. */

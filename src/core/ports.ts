@@ -58,7 +58,7 @@ export interface LayerStore {
   remove(id: LayerId): Promise<void>;
   /** Reads one layer from disk again (`repair`). */
   reload(id: LayerId): Promise<LayerInfo | undefined>;
-  /** Waits for deletions under way, gives the lock back. */
+  /** Ends deletions under way, whose rest the next opening deletes; waits for changes, gives the lock back. */
   close(): Promise<void>;
 }
 

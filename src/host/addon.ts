@@ -68,7 +68,8 @@ export interface HostFunctions {
 export interface DiskFunctions {
   /** As disk.ts writes them. */
   changeDisk(changes: string): Promise<void>;
-  deleteTree(path: string): Promise<void>;
+  /** `flag`: see cancel-flag.ts. */
+  deleteTree(path: string, flag: Uint8Array): Promise<void>;
 }
 
 /** native/quota.cc. */

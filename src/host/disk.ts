@@ -2,6 +2,7 @@
 
 import type { Disk, DiskChange } from '../core/disk.js';
 import type { DiskFunctions } from './addon.js';
+import { withCancelFlag } from './cancel-flag.js';
 import { joined } from './joined.js';
 
 /** Of changes that have neither mode nor owner. */
@@ -10,7 +11,7 @@ const NO_NUMBERS = ['0', '0', '0', '0', '0'];
 export function createDisk(addon: DiskFunctions): Disk {
   return {
     change: async (changes) => addon.changeDisk(joined(changes.flatMap(fieldsOf))),
-    removeTree: (path) => addon.deleteTree(path),
+    removeTree: (path, cancel = {}) => withCancelFlag(cancel, (flag) => addon.deleteTree(path, flag)),
   };
 }
 

@@ -5,9 +5,10 @@ import { ThinlayerError } from '../core/errors.js';
 import type { Cancel } from '../core/service.js';
 import type { ByteString, Comparison, ReadOptions, TreeBatch, TreeReader } from '../core/tree.js';
 import { fromErrno } from '../core/errno.js';
+import { withCancelFlag } from './cancel-flag.js';
 import { decodeEntries } from './tree-entries.js';
 
-/** native/tree_reader.cc and tree_compare.cc. A flag is one byte: set to 1 it stops the call with ECANCELED. */
+/** native/tree_reader.cc and tree_compare.cc. Flags: see cancel-flag.ts. */
 export interface TreeReaderFunctions {
   /** `only`: each path followed by a NUL. */
   TreeWalk: new (root: string, only: Buffer | null, namesOnly: boolean) => NativeWalk;
@@ -94,21 +95,15 @@ function joinPaths(paths: readonly ByteString[] | undefined): Buffer | null {
 
 async function cancellable<T>(
   path: string,
-  cancel: Cancel | undefined,
+  cancel: Cancel = {},
   call: (flag: Uint8Array) => Promise<T>,
 ): Promise<T> {
-  const signal = cancel?.signal;
-  const flag = new Uint8Array(1);
-  // Atomically: a thread of the addon reads it meanwhile.
-  const stop = () => Atomics.store(flag, 0, 1);
+  const { signal } = cancel;
   if (signal?.aborted) throw aborted(path, signal.reason);
-  signal?.addEventListener('abort', stop, { once: true });
   try {
-    return await call(flag);
+    return await withCancelFlag(cancel, call);
   } catch (error) {
     throw signal?.aborted ? aborted(path, error) : fromErrno(error, { op: 'compare', path });
-  } finally {
-    signal?.removeEventListener('abort', stop);
   }
 }
 

@@ -62,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
       const orphans = await load(store, options.mounted);
       return layerStore(store, orphans, unlock);
     } catch (error) {
+      await store.trash.stop();
       await unlock();
       throw error;
     }
@@ -135,8 +136,9 @@ function layerStore(
     async close() {
       if (store.closed) return;
       store.closed = true;
+      // First: a turn may wait for room on a full disk.
+      await trash.stop();
       await turns.idle();
-      await trash.idle();
       await unlock();
     },
   };

@@ -1,4 +1,7 @@
-/** What is to be deleted: renamed into `.trash` at once, deleted in the background, one tree after the other. */
+/**
+ * What is to be deleted: renamed into `.trash` at once, deleted in the background, one tree after the other. Nobody waits
+ * for the end of that: what is left when the home is closed, the next opening deletes.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
@@ -9,8 +12,6 @@ import type { Disk, DiskChange } from '../core/disk.js';
 import { fromErrno, isErrno, isFull } from '../core/errno.js';
 import type { StoreLog } from './log.js';
 
-const RUN = randomBytes(6).toString('hex');
-
 type Expectation = Extract<DiskChange, { do: 'expect unmounted' }>;
 type Unlink = Extract<DiskChange, { do: 'unlink' }>;
 
@@ -19,6 +20,9 @@ export class Trash {
   readonly #directory: string;
   readonly #log: StoreLog;
   readonly #waiting: string[] = [];
+  readonly #stopping = new AbortController();
+  /** What an earlier opening left may still be there, under names that this one must not use. */
+  readonly #opening = randomBytes(6).toString('hex');
   #taken = 0;
   #running: Promise<void> = Promise.resolve();
   #busy = false;
@@ -66,7 +70,7 @@ export class Trash {
     } catch (error) {
       if (!isFull(error)) throw error;
       // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
-      await this.idle();
+      await this.#running;
       await this.#change(changes, last);
     }
     return taken;
@@ -87,7 +91,7 @@ export class Trash {
   /** Deletes what `take` moved, in the background. */
   drop(taken: string): void {
     this.#waiting.push(taken);
-    if (this.#busy) return;
+    if (this.#busy || this.#stopping.signal.aborted) return;
     this.#busy = true;
     this.#running = this.#work();
   }
@@ -110,35 +114,40 @@ export class Trash {
     return this.#disk.removeTree(path);
   }
 
-  /** Starts to delete what an earlier daemon left. */
+  /** Starts to delete what an earlier opening left. */
   async empty(): Promise<void> {
     for (const name of await readdir(this.#directory)) this.drop(join(this.#directory, name));
   }
 
-  /** Waits until nothing is being deleted. */
-  async idle(): Promise<void> {
+  /** Ends the deletion under way, in the middle of its tree; when this resolves nothing is deleted any more. */
+  async stop(): Promise<void> {
+    if (this.#busy) this.#log.info({}, 'removed layers are left in the trash; the next opening deletes them');
+    this.#stopping.abort();
     await this.#running;
   }
 
   async #work(): Promise<void> {
+    const { signal } = this.#stopping;
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      await this.#delete(next);
+      await this.#delete(next, signal);
+      if (signal.aborted) break;
     }
     this.#busy = false;
   }
 
-  async #delete(path: string): Promise<void> {
+  async #delete(path: string, signal: AbortSignal): Promise<void> {
     try {
-      await this.#disk.removeTree(path);
+      await this.#disk.removeTree(path, { signal });
     } catch (error) {
+      if (signal.aborted && isErrno(error, 'ECANCELED')) return;
       const failure = fromErrno(error, { op: 'delete', path });
       this.#log.error({ err: failure, path }, `${failure.message}; it stays there until the next start`);
     }
   }
 
-  /** Named by nobody before, neither in this run nor in the one whose trash is still being deleted. */
+  /** Named by nobody before. */
   #place(name: string): string {
     this.#taken += 1;
-    return join(this.#directory, `${name}.${RUN}.${this.#taken}`);
+    return join(this.#directory, `${name}.${this.#opening}.${this.#taken}`);
   }
 }

@@ -7,8 +7,10 @@ import { test } from 'node:test';
 
 import { loadAddon } from '../../src/host/addon.js';
 import type { DiskFunctions } from '../../src/host/addon.js';
+import { createDisk } from '../../src/host/disk.js';
+import { waitFor } from '../system/process.js';
 
-const { deleteTree } = loadAddon<DiskFunctions>();
+const { removeTree } = createDisk(loadAddon<DiskFunctions>());
 
 function inDirectory(body: (directory: string) => Promise<void>): () => Promise<void> {
   return async () => {
@@ -31,7 +33,7 @@ test(
     await symlink(outside, join(tree, 'to-directory'));
     await symlink(join(outside, 'file'), join(tree, 'sub/to-file'));
     await link(join(outside, 'file'), join(tree, 'sub/hard'));
-    await deleteTree(tree);
+    await removeTree(tree);
     assert.deepEqual(await readdir(directory), ['outside']);
     assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'kept');
   }),
@@ -42,9 +44,9 @@ test(
   inDirectory(async (directory) => {
     await mkdir(join(directory, 'real'));
     await symlink('real', join(directory, 'link'));
-    await assert.rejects(deleteTree(join(directory, 'link')));
+    await assert.rejects(removeTree(join(directory, 'link')));
     assert.ok((await lstat(join(directory, 'real'))).isDirectory());
-    await deleteTree(join(directory, 'missing'));
+    await removeTree(join(directory, 'missing'));
   }),
 );
 
@@ -56,7 +58,7 @@ test(
     await writeFile(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xff, 0xfe, 0x0a])]), '');
     await mkdir(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from([0xe9])]));
     for (let i = 0; i < 300; i += 1) await writeFile(join(tree, `file${i}`), '');
-    await deleteTree(tree);
+    await removeTree(tree);
     assert.deepEqual(await readdir(directory), []);
   }),
 );
@@ -72,7 +74,7 @@ test(
         cwd: directory,
       },
     );
-    await deleteTree(join(directory, 'tree'));
+    await removeTree(join(directory, 'tree'));
     assert.deepEqual(await readdir(directory), []);
   }),
 );
@@ -86,13 +88,13 @@ test(
     execFileSync('mount', ['-t', 'tmpfs', 'none', mounted]);
     try {
       await writeFile(join(mounted, 'kept'), '');
-      await assert.rejects(deleteTree(join(directory, 'tree')), /EXDEV.*unmount it/);
+      await assert.rejects(removeTree(join(directory, 'tree')), /EXDEV.*unmount it/);
       assert.deepEqual(await readdir(join(directory, 'tree/sub')), ['mounted']);
       assert.deepEqual(await readdir(mounted), ['kept']);
     } finally {
       execFileSync('umount', [mounted]);
     }
-    await deleteTree(join(directory, 'tree'));
+    await removeTree(join(directory, 'tree'));
     assert.deepEqual(await readdir(directory), []);
   }),
 );
@@ -104,7 +106,7 @@ test(
     for (const name of ['a', 'b', 'c']) await writeFile(join(directory, 'tree/sub', name), '');
     execFileSync('chattr', ['+i', join(directory, 'tree/sub/b')]);
     try {
-      await assert.rejects(deleteTree(join(directory, 'tree')), {
+      await assert.rejects(removeTree(join(directory, 'tree')), {
         code: 'EPERM',
         path: join(directory, 'tree/sub/b'),
       });
@@ -114,3 +116,36 @@ test(
     }
   }),
 );
+
+test(
+  'cancelled it ends in the middle of a tree, and touches nothing any more; the rest is deleted by another call',
+  inDirectory(async (directory) => {
+    const tree = join(directory, 'tree');
+    await manyFiles(tree);
+    const stopping = new AbortController();
+    const removed = removeTree(tree, { signal: stopping.signal });
+    await waitFor('the first deletions', async () => (await count(tree)) < MANY || undefined);
+    stopping.abort();
+    await assert.rejects(removed, { code: 'ECANCELED', path: tree });
+    const left = await count(tree);
+    assert.ok(left > 0);
+    assert.equal(await count(tree), left);
+
+    await assert.rejects(removeTree(tree, { signal: stopping.signal }), { code: 'ECANCELED' });
+    assert.equal(await count(tree), left);
+    await removeTree(tree);
+    assert.deepEqual(await readdir(directory), []);
+  }),
+);
+
+/** So many that their deletion lasts long enough to be looked at. */
+const MANY = 100_000;
+
+async function manyFiles(tree: string): Promise<void> {
+  await mkdir(tree);
+  execFileSync('bash', ['-c', `seq ${MANY} | xargs touch`], { cwd: tree });
+}
+
+async function count(directory: string): Promise<number> {
+  return (await readdir(directory)).length;
+}

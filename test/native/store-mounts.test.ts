@@ -26,7 +26,7 @@ test(
   'a layer that is mounted is not removed',
   { skip },
   withHome(async ({ home, open }) => {
-    const { store } = await open();
+    const { store, finish } = await open();
     await store.create(newRecord('a'));
     await store.create(newRecord('b', 'a'));
     const info = store.get(parseLayerId('b'));
@@ -43,7 +43,7 @@ test(
       assert.equal(store.hasChildren(A), true);
     });
     await store.remove(info.record.id);
-    await store.close();
+    await finish();
     assert.deepEqual(await readdir(join(home, '.trash')), []);
   }),
 );
@@ -52,7 +52,7 @@ test(
   'deleting does not enter mounts below a layer, not even of the same file system',
   { skip },
   withHome(async ({ home, open }) => {
-    const { store, complaints } = await open();
+    const { store, complaints, finish } = await open();
     await store.create(newRecord('a'));
     const outside = join(home, 'cvmfs');
     const inside = join(home, 'a/diff/inside');
@@ -62,7 +62,7 @@ test(
     let trashed = inside;
     try {
       await store.remove(A);
-      await store.close();
+      await finish();
       const [name] = await readdir(join(home, '.trash'));
       trashed = join(home, '.trash', name ?? '', 'diff/inside');
       assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'kept');
@@ -74,7 +74,7 @@ test(
       execFileSync('umount', [trashed]);
     }
     const again = await open();
-    await again.store.close();
+    await again.finish();
     assert.deepEqual(await readdir(join(home, '.trash')), []);
     assert.equal(await readFile(join(outside, 'file'), 'utf8'), 'kept');
   }),
@@ -84,7 +84,7 @@ test(
   'a file that cannot be deleted is told with what to do, and deleted by a later start',
   { skip },
   withHome(async ({ home, open }) => {
-    const { store, complaints } = await open();
+    const { store, complaints, finish } = await open();
     await store.create(newRecord('a'));
     await store.create(newRecord('b'));
     const file = join(home, 'a/diff/file');
@@ -94,7 +94,7 @@ test(
     try {
       await store.remove(A);
       await store.remove(parseLayerId('b'));
-      await store.close();
+      await finish();
       const names = await readdir(join(home, '.trash'));
       assert.equal(names.length, 1);
       trashed = join(home, '.trash', names[0] ?? '', 'diff/file');
@@ -103,7 +103,7 @@ test(
       execFileSync('chattr', ['-i', trashed]);
     }
     const again = await open();
-    await again.store.close();
+    await again.finish();
     assert.deepEqual(await readdir(join(home, '.trash')), []);
   }),
 );

@@ -73,7 +73,7 @@ for (const [name, { change, look }] of Object.entries(CASES)) {
       for (const { step, path } of copies) {
         const again = await openLogged(path);
         const found = JSON.stringify(await look(again.store));
-        await again.store.close();
+        await again.finish();
         assert.ok(found === old || found === fresh, `before ${step}: ${found}`);
         assert.deepEqual(again.complaints, [], step);
         await assertTidy(path, again.store, step);
@@ -95,7 +95,7 @@ test('power was lost between the sync of a record and its rename: the record cou
     const record = join(home.home, 'a', 'layer.json');
     execFileSync('mv', [record, `${record}.tmp`]);
     const second = await home.open();
-    await second.store.close();
+    await second.finish();
     assert.deepEqual([...second.store.list()], [...first.store.list()]);
     assert.match(await readFile(record, 'utf8'), /"id": "a"/);
   } finally {
@@ -117,7 +117,7 @@ test('power was lost after a commit, none of its renames reached the disk: the c
       JSON.stringify({ ...record, state: 'applied', size: 1 }),
     );
     const second = await home.open();
-    await second.store.close();
+    await second.finish();
     assert.equal(second.store.get(A)?.record.state, 'applied');
     assert.deepEqual(await readdir(join(root, 'diff')), ['new']);
     await assertTidy(home.home, second.store, 'commit');

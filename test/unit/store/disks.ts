@@ -22,7 +22,7 @@ export function watchedDisk(before: Watch): Disk {
         }
       }
     },
-    removeTree: (path) => realDisk.removeTree(path),
+    removeTree: (path, cancel) => realDisk.removeTree(path, cancel),
   };
 }
 

@@ -50,7 +50,7 @@ async function failsCleanly(change: Change, step: number, code: keyof typeof COD
   const home = await testHome();
   const fault = failingDisk(step, code);
   try {
-    const { store } = await home.open({ disk: fault.disk, sync: 'records' });
+    const { store, finish } = await home.open({ disk: fault.disk, sync: 'records' });
     await store.create(newRecord('a', null, { link: LINK.replace('A', 'Z') }));
     await store.create(newRecord('b', 'a', { link: LINK.replace('A', 'Y') }));
     await writeFile(`${store.get(B)?.paths.diff}/old`, 'old');
@@ -60,14 +60,14 @@ async function failsCleanly(change: Change, step: number, code: keyof typeof COD
       () => undefined,
       (reason: unknown) => reason,
     );
-    await store.close();
+    await finish();
     if (error === undefined) return fault.failed() !== undefined;
 
     refusal(CODES[code], new RegExp(code))(error);
     assert.deepEqual([...store.list()], before.layers, fault.failed());
     assert.deepEqual(await listing(home.home), before.disk, fault.failed());
     const again = await home.open();
-    await again.store.close();
+    await again.finish();
     assert.deepEqual([...again.store.list()].sort(byId), before.layers.sort(byId), fault.failed());
     assert.deepEqual(await listing(home.home), before.disk, fault.failed());
     return true;
@@ -116,10 +116,10 @@ test('a link that cannot be deleted does not keep its layer, and goes at the nex
     await first.store.remove(A);
     assert.equal(first.store.get(A), undefined);
     assert.ok((await lstat(link)).isSymbolicLink());
-    await first.store.close();
+    await first.finish();
     const second = await home.open();
     assert.deepEqual(await listing(home.home), before);
-    await second.store.close();
+    await second.finish();
   } finally {
     await home.remove();
   }
@@ -141,7 +141,7 @@ test('where nothing can be renamed any more, a layer is deleted in its place, an
   const home = await testHome();
   const { disk, fill } = fullDisk();
   try {
-    const { store } = await home.open({ disk });
+    const { store, finish } = await home.open({ disk });
     await store.create(newRecord('a', null));
     const before = await listing(home.home);
     await store.create(newRecord('b', null));
@@ -151,7 +151,7 @@ test('where nothing can be renamed any more, a layer is deleted in its place, an
     fill();
     await store.remove(B);
     await staging.discard();
-    await store.close();
+    await finish();
     assert.deepEqual(await listing(home.home), before);
   } finally {
     await home.remove();
@@ -174,7 +174,7 @@ test('a layer whose deletion in its place broke off is a broken one, also after 
     const second = await home.open({ disk });
     assert.match(second.store.broken().get(B) ?? '', /neither a record nor the files of overlay2/);
     await second.store.remove(B);
-    await second.store.close();
+    await second.finish();
     assert.deepEqual(await listing(home.home), ['.trash/ 700', 'l/ 700']);
   } finally {
     await home.remove();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { StoreHarness } from '../../conformance/layer-store.js';
+import { waitFor } from '../../system/process.js';
 import type { OpenedStore, StoreOptions } from '../../../src/store/open.js';
 import { openStore } from '../../../src/store/open.js';
 import { realDisk } from './disks.js';
@@ -13,6 +14,8 @@ export interface LoggedStore {
   readonly store: OpenedStore;
   /** Messages of warnings and errors. */
   readonly complaints: string[];
+  /** Closes it when all that was removed is deleted, or was complained of. */
+  finish(): Promise<void>;
 }
 
 export interface TestHome {
@@ -45,7 +48,18 @@ export async function openLogged(home: string, options: Partial<StoreOptions> = 
     log: { info: () => undefined, warn: complain, error: complain },
     ...options,
   });
-  return { store, complaints };
+  const finish = async () => {
+    await trashDone(home, complaints);
+    await store.close();
+  };
+  return { store, complaints, finish };
+}
+
+async function trashDone(home: string, complaints: readonly string[]): Promise<void> {
+  await waitFor('the trash to be emptied', async () => {
+    const names = await readdir(join(home, '.trash'));
+    return names.every((name) => complaints.some((complaint) => complaint.includes(name))) || undefined;
+  });
 }
 
 /** Runs `body` on a fresh home, and removes that in any case. */

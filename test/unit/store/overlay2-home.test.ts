@@ -224,7 +224,7 @@ test(
 test(
   'two hundred layers at once, on a few parents',
   withHome(async ({ home, open }) => {
-    const { store } = await open();
+    const { store, finish } = await open();
     const ids = Array.from({ length: 200 }, (_, i) => `layer${i}`);
     for (const base of ['base0', 'base1']) await store.create(newRecord(base));
     await Promise.all(
@@ -239,14 +239,14 @@ test(
     );
     assert.equal([...store.list()].length, 52);
     const before = [...store.list()];
-    await store.close();
+    await finish();
     assert.equal((await readdir(join(home, 'l'))).length, 52);
     assert.deepEqual(await readdir(join(home, '.trash')), []);
     const again = await open();
     assert.equal([...again.store.list()].length, before.length);
     for (const id of ids) await again.store.remove(parseLayerId(id));
     for (const base of ['base0', 'base1']) await again.store.remove(parseLayerId(base));
-    await again.store.close();
+    await again.finish();
     assert.deepEqual((await readdir(home)).sort(), ['.trash', 'l']);
     assert.deepEqual(await readdir(join(home, 'l')), []);
   }),
