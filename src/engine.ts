@@ -15,8 +15,10 @@ import type { DiskFunctions, HostAddon } from './host/addon.js';
 import { createDisk } from './host/disk.js';
 import { makeHome } from './host/home.js';
 import { lockHome } from './host/lock.js';
+import type { Patience } from './host/lock.js';
 import { createMounter } from './host/mounter.js';
 import { readHomeMounts } from './host/mountinfo.js';
+import type { HomeMounts } from './host/mountinfo.js';
 import { probeHome } from './host/probe.js';
 import type { HomeProbe } from './host/probe.js';
 import { createQuota, quotaUnsupported } from './host/quota.js';
@@ -31,20 +33,25 @@ import type { OpenedStore } from './store/open.js';
 
 type Addon = HostAddon & DiskFunctions & TreeReaderFunctions & TreeWriterAddon;
 
-/** Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. */
-export async function openEngine(config: HomeConfig, log: Logger): Promise<Engine> {
+/**
+ * Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. `ending`: of the daemon,
+ * which waits for no lock then.
+ */
+export async function openEngine(config: HomeConfig, log: Logger, ending: AbortSignal): Promise<Engine> {
   const addon = loadAddon<Addon>();
   const quota = new LateQuota();
   await makeHome(config.home);
-  const { layers: mounts, repositories: mountedRepositories } = await readHomeMounts(config.home);
-  const mounted = new Set(mounts.filter((m) => m.kind === 'merged').map(({ id }) => id as LayerId));
+  let mounts: HomeMounts = { layers: [], repositories: [] };
   const store = await openStore({
     home: config.home,
     idMaps: config.idMaps,
     sync: config.options.sync,
-    mounted,
+    mounted: async () => {
+      mounts = await readHomeMounts(config.home);
+      return mergedIn(mounts);
+    },
     disk: createDisk(addon),
-    lock: async () => (await lockHome(addon, config.home)).release,
+    lock: async () => (await lockHome(addon, config.home, patienceOf(config, log, ending))).release,
     syncfs: (path) => addon.syncfs(path),
     limit: (directory, bytes) => quota.limit(directory, bytes),
     log,
@@ -57,12 +64,24 @@ export async function openEngine(config: HomeConfig, log: Logger): Promise<Engin
       throw quotaUnsupported(config.home, probe.quotaRefusal);
     }
     quota.is(createQuota(addon, { home: config.home, refusal: probe.quotaRefusal }));
-    const left = mounts.filter((m) => m.kind !== 'merged').map(({ target }) => target);
-    return await assemble({ config, addon, store, probe, mounted, mountedRepositories, left, log });
+    return await assemble({ config, addon, store, probe, mounts, log });
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+function patienceOf({ home, patienceMs = 0 }: HomeConfig, log: Logger, ending: AbortSignal): Patience {
+  const waits = (holder: string) =>
+    log.info(
+      { home },
+      `${home} is in use by process ${holder}; if that is ending, as at a restart, this one goes on: waiting for up to ${patienceMs / 1000} s`,
+    );
+  return { ms: patienceMs, signal: ending, waits };
+}
+
+function mergedIn({ layers }: HomeMounts): Set<LayerId> {
+  return new Set(layers.filter((m) => m.kind === 'merged').map(({ id }) => id as LayerId));
 }
 
 interface Parts {
@@ -70,23 +89,11 @@ interface Parts {
   readonly addon: Addon;
   readonly store: OpenedStore;
   readonly probe: HomeProbe;
-  readonly mounted: ReadonlySet<LayerId>;
-  readonly mountedRepositories: readonly string[];
-  /** Targets of mounts that a killed daemon made for itself. */
-  readonly left: readonly string[];
+  readonly mounts: HomeMounts;
   readonly log: Logger;
 }
 
-async function assemble({
-  config,
-  addon,
-  store,
-  probe,
-  mounted,
-  mountedRepositories,
-  left,
-  log,
-}: Parts): Promise<Engine> {
+async function assemble({ config, addon, store, probe, mounts, log }: Parts): Promise<Engine> {
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
@@ -97,8 +104,9 @@ async function assemble({
     log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
     await mounter.unmount(`${config.home}/${orphan}/merged`);
   }
-  for (const target of left) await mounter.unmount(target);
-  const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
+  // Made by a killed daemon for itself.
+  for (const { kind, target } of mounts.layers) if (kind !== 'merged') await mounter.unmount(target);
+  const inUse = new Set([...mergedIn(mounts)].filter((id) => !store.orphans.includes(id)));
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];
   const archive = createArchive(reader, writers, overlayPrefix);
@@ -129,7 +137,7 @@ async function assemble({
     repositories,
     masks,
     mounted: inUse,
-    mountedRepositories,
+    mountedRepositories: mounts.repositories,
   };
 }
 

@@ -21,10 +21,18 @@ import { checkDirectory } from './host/directory.js';
 import { openLog } from './host/log.js';
 import { listenOn } from './host/unix-socket.js';
 
+/**
+ * For the end of the daemon that we replace: it has the home until its calls have ended. dockerd tries a call again
+ * for as long. An Init waits for nobody: who is refused at once can mend it, and behind an opening that waits for our
+ * predecessor it stands in line anyway.
+ */
+const PATIENCE_MS = 30_000;
+
 async function serve(args: DaemonArguments): Promise<void> {
   const log = openLog(args.logLevel);
+  const ending = new AbortController();
   const supervisor = new Supervisor({
-    openEngine: (config) => openEngine(config, log),
+    openEngine: (config) => openEngine(config, log, ending.signal),
     now: Date.now,
     died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
     repositoryDied: (repository, cause) =>
@@ -38,7 +46,7 @@ async function serve(args: DaemonArguments): Promise<void> {
       ),
     version: VERSION,
   });
-  const open = (request: InitRequest) => openHome(supervisor, args, request);
+  const open = (request: InitRequest, patienceMs = 0) => openHome(supervisor, args, request, patienceMs);
   await checkPlaces(args.storageOptions);
 
   const driver = createGraphDriverServer({
@@ -61,6 +69,7 @@ async function serve(args: DaemonArguments): Promise<void> {
     log.info(`${signal}: running calls end, mounts of running containers stay`);
     driver.close();
     control.close();
+    ending.abort();
     await supervisor.drain();
     // The calls have ended, but their answers may still be on their way.
     await driver.answered();
@@ -92,13 +101,13 @@ async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest |
 
 /** Never rejects: a failure is told to whoever calls next. */
 async function reopen(
-  open: (request: InitRequest) => Promise<void>,
+  open: (request: InitRequest, patienceMs: number) => Promise<void>,
   remembered: InitRequest,
   log: Logger,
 ): Promise<void> {
   log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
   try {
-    await open(remembered);
+    await open(remembered, PATIENCE_MS);
     await checkPlaces(remembered.options).catch((error: unknown) =>
       log.warn(asThinlayerError(error).message),
     );
@@ -107,11 +116,17 @@ async function reopen(
   }
 }
 
-function openHome(supervisor: Supervisor, args: DaemonArguments, request: InitRequest): Promise<void> {
+function openHome(
+  supervisor: Supervisor,
+  args: DaemonArguments,
+  request: InitRequest,
+  patienceMs: number,
+): Promise<void> {
   return supervisor.open({
     home: request.home,
     options: parseOptions([...args.storageOptions, ...request.options]),
     idMaps: { uids: request.uids, gids: request.gids },
+    patienceMs,
   });
 }
 

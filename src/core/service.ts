@@ -16,6 +16,8 @@ export interface HomeConfig {
   readonly home: string;
   readonly options: DriverOptions;
   readonly idMaps: IdMaps;
+  /** How long another daemon that has the home is waited for; absent: not at all. Not Init's, but its opener's. */
+  readonly patienceMs?: number;
 }
 
 export interface Cancel {

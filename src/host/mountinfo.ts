@@ -89,10 +89,14 @@ export function repositoryMounts(entries: readonly MountEntry[], home: string): 
   return [...new Set(points.map((point) => point.slice(directory.length)))];
 }
 
-/** Both from the kernel. Targets start with `home` as given, also where symlinks lead to it. */
-export async function readHomeMounts(
-  home: string,
-): Promise<{ readonly layers: HomeMount[]; readonly repositories: string[] }> {
+/** What is mounted below a home. */
+export interface HomeMounts {
+  readonly layers: readonly HomeMount[];
+  readonly repositories: readonly string[];
+}
+
+/** From the kernel. Targets start with `home` as given, also where symlinks lead to it. */
+export async function readHomeMounts(home: string): Promise<HomeMounts> {
   try {
     const [text, real] = await Promise.all([readFile('/proc/self/mountinfo', 'utf8'), realpath(home)]);
     const entries = parseMountinfo(text);

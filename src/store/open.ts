@@ -30,8 +30,8 @@ export interface StoreOptions {
   readonly home: string;
   readonly idMaps: IdMaps;
   readonly sync: SyncMode;
-  /** Layers that are mounted now, by mountinfo. */
-  readonly mounted: ReadonlySet<LayerId>;
+  /** Layers that are mounted, by mountinfo. Asked for with the lock held: until then another daemon may mount and unmount. */
+  readonly mounted: () => Promise<ReadonlySet<LayerId>>;
   /** Takes an exclusive lock on a file, made if missing, and answers how to give it back. Rejects if another process has it. */
   readonly lock: (path: string) => Promise<() => Promise<void>>;
   /** Writes all of the file system that holds `path` to disk. */
@@ -59,7 +59,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     try {
       await makeOurs(paths.links, 0o700, null);
       await makeOurs(paths.trash, 0o700, null);
-      const orphans = await load(store, options.mounted);
+      const orphans = await load(store, await options.mounted());
       return layerStore(store, orphans, unlock);
     } catch (error) {
       await store.trash.stop();

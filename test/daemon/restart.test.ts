@@ -107,12 +107,41 @@ daemonTest('a second daemon on the same home is refused, with the process that h
     () => '',
     (error: Error) => error.message,
   );
-  const inJail = /^NSpid:.*\t(\d+)$/m.exec(await readFile(`/proc/${daemon.pid}/status`, 'utf8'))?.[1];
-  assert.match(refusal, new RegExp(`in use by another daemon \\(process ${inJail}\\)`));
+  const holder = await idInJail(daemon.pid);
+  assert.match(refusal, new RegExp(`in use by another daemon \\(process ${holder}\\)`));
   await assert.rejects(client.create('layer'), /in use by another daemon/);
   await makeImage(daemon, 'layer');
   client.close();
   await second.stop();
+});
+
+daemonTest(
+  'a start while the daemon of before still ends waits for the home, and calls and Init with it',
+  async (daemon) => {
+    const ending = await busyWithAnEnd(daemon);
+    await daemon.launch();
+    const exists = daemon.client.exists('slow');
+    const layers = daemon.layers();
+    const opened = daemon.client.init(daemon.home);
+    const waiting = `is in use by process ${ending.id};`;
+    await waitFor('the wait', async () => (await logOf(daemon)).includes(waiting) || undefined);
+    await ending.finish();
+    assert.equal(await exists, true);
+    assert.equal((await layers).length, 1);
+    await opened;
+    assert.equal(await stateOf(daemon, 'slow'), 'applied');
+    assert.equal((await logOf(daemon)).split(waiting).length, 2);
+  },
+);
+
+daemonTest('SIGTERM ends a daemon that waits for the home of another', async (daemon) => {
+  const ending = await busyWithAnEnd(daemon);
+  await daemon.launch();
+  const refused = assert.rejects(daemon.client.exists('slow'), /thinlayerd is stopping/);
+  await waitFor('the wait', async () => (await logOf(daemon)).includes('is in use by process') || undefined);
+  await daemon.stop();
+  await refused;
+  await ending.finish();
 });
 
 daemonTest('a second daemon on the same socket ends at once, and the first serves on', async (daemon) => {
@@ -154,6 +183,38 @@ daemonTest('a remembered home that is gone is not made anew: its disk may come b
   await daemon.client.init(daemon.home);
   await makeImage(daemon, 'after');
 });
+
+/** After SIGTERM to the daemon, which cannot end before its last call has: `finish` lets it. `id`: of its process. */
+async function busyWithAnEnd(daemon: Daemon): Promise<{ id: string; finish(): Promise<void> }> {
+  const archive = await manyFiles('slow', 10);
+  const slow = new PassThrough();
+  slow.write(archive.subarray(0, 1000));
+  await daemon.client.create('slow');
+  const applied = daemon.client.applyDiff('slow', '', slow);
+  await waitFor('the call', async () => (await stateOf(daemon, 'slow')) === 'applying' || undefined);
+  const id = await idInJail(daemon.pid);
+  process.kill(daemon.pid, 'SIGTERM');
+  await waitFor('the end of the socket', async () => (await connectionError(daemon.socket)) ?? undefined);
+  const { client } = daemon;
+  return {
+    id,
+    async finish() {
+      slow.end(archive.subarray(1000));
+      assert.ok((await applied) > 0);
+      client.close();
+    },
+  };
+}
+
+/** A process's id as it sees it itself. */
+async function idInJail(pid: number): Promise<string> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return /^NSpid:.*\t(\d+)$/m.exec(status)?.[1] ?? '';
+}
+
+function logOf(daemon: Daemon): Promise<string> {
+  return readFile(daemon.path('thinlayerd.log'), 'utf8');
+}
 
 async function mountedContainer(daemon: Daemon): Promise<string> {
   await makeContainer(daemon, 'container');

@@ -32,6 +32,28 @@ test('a home is locked once, until it is released', async (t) => {
   await (await lockHome(addon, home)).release();
 });
 
+test('a lock is waited for as long as there is patience, which is told once', async (t) => {
+  const home = await makeHome(t);
+  const first = await lockHome(addon, home);
+  const waited: string[] = [];
+  const waits = (holder: string) => void waited.push(holder);
+  const { signal } = new AbortController();
+  await assert.rejects(lockHome(addon, home, { ms: 250, signal, waits }), /in use by another daemon/);
+  assert.deepEqual(waited, [`${process.pid}`]);
+
+  const second = lockHome(addon, home, { ms: 60_000, signal, waits: () => void first.release() });
+  await (await second).release();
+});
+
+test('a wait for a lock is a refusal once it is called off', async (t) => {
+  const home = await makeHome(t);
+  const first = await lockHome(addon, home);
+  const calledOff = new AbortController();
+  const patience = { ms: 60_000, signal: calledOff.signal, waits: () => calledOff.abort() };
+  await assert.rejects(lockHome(addon, home, patience), { code: 'failed_precondition' });
+  await first.release();
+});
+
 test('the kernel takes the lock back from a killed process', async (t) => {
   const home = await makeHome(t);
   const script = `

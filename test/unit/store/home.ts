@@ -41,7 +41,7 @@ export async function openLogged(home: string, options: Partial<StoreOptions> = 
     home,
     idMaps: { uids: [], gids: [] },
     sync: 'off',
-    mounted: new Set(),
+    mounted: async () => new Set(),
     lock: async () => async () => undefined,
     disk: realDisk,
     syncfs: async () => undefined,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { parseLayerId } from '../../../src/core/model.js';
+import type { LayerId } from '../../../src/core/model.js';
 import type { LayerStore } from '../../../src/core/ports.js';
 import { newRecord, refusal } from '../../conformance/layer-store.js';
 import { listing, withHome } from './home.js';
@@ -183,7 +184,7 @@ test(
 test(
   'mounted layers of which nothing is known are told',
   withHome(async ({ open }) => {
-    const { store } = await open({ mounted: new Set([A]) });
+    const { store } = await open({ mounted: async () => new Set([A]) });
     assert.deepEqual(store.orphans, [A]);
     await store.close();
   }),
@@ -197,10 +198,14 @@ test(
       events.push(`lock ${path}`);
       return async () => void events.push('unlock');
     };
-    const { store } = await open({ lock });
+    const mounted = async () => {
+      events.push('mountinfo');
+      return new Set<LayerId>();
+    };
+    const { store } = await open({ lock, mounted });
     await store.close();
     await store.close();
-    assert.deepEqual(events, [`lock ${home}/.lock`, 'unlock']);
+    assert.deepEqual(events, [`lock ${home}/.lock`, 'mountinfo', 'unlock']);
     const busy = () => Promise.reject(Object.assign(new Error('EAGAIN: held'), { code: 'EAGAIN' }));
     await assert.rejects(open({ lock: busy }), refusal('unavailable', /held/));
   }),
