@@ -1,5 +1,6 @@
 // The changes that the store makes to a disk: many small ones in one job, since a hop to a thread and back costs more
 // than most of them.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -80,6 +82,17 @@ void ExpectUnmounted(const std::string& path) {
   if (own.st_dev != parent.st_dev) FailWith(EBUSY, "lstat", path, "it is mounted");
 }
 
+void ExpectEmpty(const std::string& path) {
+  std::unique_ptr<DIR, int (*)(DIR*)> listing(opendir(path.c_str()), closedir);
+  if (!listing) Fail("opendir", path);
+  errno = 0;
+  while (const dirent* entry = readdir(listing.get())) {
+    std::string_view name = entry->d_name;
+    if (name != "." && name != "..") FailWith(ENOTEMPTY, "readdir", path);
+  }
+  if (errno != 0) Fail("readdir", path);
+}
+
 void Make(const Change& change) {
   const char* path = change.path.c_str();
   const char* value = change.value.c_str();
@@ -93,6 +106,8 @@ void Make(const Change& change) {
     if (rename(path, value) != 0) Fail("rename", change.path);
   } else if (change.kind == "expect unmounted") {
     ExpectUnmounted(change.path);
+  } else if (change.kind == "expect empty") {
+    ExpectEmpty(change.path);
   } else if (change.kind == "unlink") {
     Remove("unlink", unlink, change.path);
   } else if (change.kind == "rmdir") {

@@ -20,9 +20,12 @@ export type DiskChange =
       readonly mode: number;
       readonly sync: boolean;
     }
+  /** A directory may take the place of an empty one: ENOTEMPTY, or EEXIST on xfs, if that holds anything. */
   | { readonly do: 'rename'; readonly from: string; readonly to: string }
   /** Changes nothing: fails with EBUSY if another file system is mounted on `path`, which may be missing. */
   | { readonly do: 'expect unmounted'; readonly path: string }
+  /** Changes nothing: fails with ENOTEMPTY if the directory holds anything. */
+  | { readonly do: 'expect empty'; readonly path: string }
   /** That there is no such entry is a success, so that it can be repeated. */
   | { readonly do: 'unlink'; readonly path: string }
   | { readonly do: 'rmdir'; readonly path: string };

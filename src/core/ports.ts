@@ -52,7 +52,10 @@ export interface LayerStore {
   create(record: LayerRecord): Promise<LayerInfo>;
   /** Replaces the record; durable when it resolves. */
   update(record: LayerRecord): Promise<void>;
-  /** An empty directory beside `diff`, on the same file system, to unpack into. */
+  /**
+   * An empty directory beside `diff`, on the same file system, to unpack into. `failed_precondition` if the layer's own
+   * tree holds anything.
+   */
   stage(id: LayerId): Promise<Staging>;
   /** Out of the index, renamed into the trash; the files are deleted in the background. Unknown: success. */
   remove(id: LayerId): Promise<void>;
@@ -69,7 +72,7 @@ export interface Staging {
    * are in `repository`. Rejects if it is not valid.
    */
   descriptor(repository: string): Promise<ThinDescriptor | null>;
-  /** The staged tree becomes the layer's `diff`, atomically, and `record` its record. */
+  /** The staged tree takes the place of the empty `diff`, atomically (not empty: as `stage`), and `record` becomes the record. */
   commit(record: LayerRecord): Promise<void>;
   /** Deletes what was staged. Also right after a failed commit. */
   discard(): Promise<void>;

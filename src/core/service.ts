@@ -54,7 +54,10 @@ export interface LayerService {
   /** Takes one use; the last one unmounts. Without a use it is a success: Docker sends such calls after a crash. */
   detach(id: LayerId): Promise<void>;
 
-  /** Unpacks `tar` into a fresh layer and answers its size in bytes. After a failure the layer is as it was before. */
+  /**
+   * Unpacks `tar` into a fresh layer and answers its size in bytes. After a failure the layer is as it was before; so it is
+   * where it holds files already: `failed_precondition`.
+   */
   applyDiff(id: LayerId, parent: LayerId | null, tar: ByteStream, cancel?: Cancel): Promise<number>;
 
   /**

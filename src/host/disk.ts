@@ -38,6 +38,7 @@ function fieldsOf(change: DiskChange): string[] {
     case 'rename':
       return [change.do, change.from, change.to, ...NO_NUMBERS];
     case 'expect unmounted':
+    case 'expect empty':
     case 'unlink':
     case 'rmdir':
       return [change.do, change.path, '', ...NO_NUMBERS];

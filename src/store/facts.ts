@@ -20,6 +20,8 @@ export interface LayerFacts {
   /** Bytes of `link` and `lower`, 0 if missing. */
   readonly linkSize: number;
   readonly lowerSize: number;
+  /** Whether `diff` holds anything. Looked at only where there is a `staging`, else false. */
+  readonly diffFilled: boolean;
   /** Read only where there is no record. */
   readonly overlay2: Overlay2Facts | null;
 }

@@ -14,7 +14,7 @@
  *       layer.json.tmp        the record being written. Made, empty, before anything else of a new layer: without a
  *                             layer.json beside it, it says that this Create was never acknowledged. Once complete it
  *                             counts as layer.json: it was synced, only the rename may have been lost with the power
- *       layer.json.staged     complete: `staging` is whole, becomes `diff`, and this the record (a redo log)
+ *       layer.json.staged     complete: `staging` is whole, becomes `diff`, which is empty, and this the record (a redo log)
  *       staging/              0755; a tar being unpacked
  *       diff/                 0755, mapped root; what this layer changes
  *       link                  LINK, 26 characters of A-Z2-7, no newline

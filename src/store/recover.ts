@@ -65,11 +65,8 @@ async function carryOut(store: StoreContext, { record }: PlannedLayer, mend: Men
 /** The same renames as those of the commit. Each may have been made already. */
 async function finishCommit(store: StoreContext, id: LayerId, swap: boolean): Promise<void> {
   const files = layerFiles(store.paths.home, id);
-  if (swap) {
-    await store.trash.throwAway(files.diff, id);
-    await store.disk.change([{ do: 'rename', from: files.staging, to: files.diff }]);
-  }
-  await store.disk.change([publishDraft(files.staged, files.record)]);
+  const exchange = { do: 'rename', from: files.staging, to: files.diff } as const;
+  await store.disk.change([...(swap ? [exchange] : []), publishDraft(files.staged, files.record)]);
 }
 
 function relink({ disk, paths }: StoreContext, record: LayerRecord, stale: boolean): Promise<void> {

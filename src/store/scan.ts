@@ -50,6 +50,7 @@ export function scanLayer(home: string, id: LayerId): LayerFacts {
       staged: NOTHING,
       linkSize: 0,
       lowerSize: 0,
+      diffFilled: false,
       overlay2: null,
     };
     return { id, fault, entries: [], ...nothing };
@@ -69,6 +70,7 @@ function readLayer(files: LayerFiles, id: LayerId): LayerFacts {
     staged: read('layer.json.staged', files.staged),
     linkSize: entries.includes('link') ? lstatSync(files.link).size : 0,
     lowerSize: entries.includes('lower') ? lstatSync(files.lower).size : 0,
+    diffFilled: entries.includes('staging') && holdsSomething(files.diff),
     overlay2: record.found === 'record' ? null : readOverlay2(files, entries),
   };
 }

@@ -1,7 +1,11 @@
-/** Unpacking beside a layer's `diff`, and the exchange of the two. */
+/**
+ * Unpacking beside a layer's `diff`, which has to be empty, and the exchange of the two. What `diff` holds was written by
+ * somebody, through a mount or, in a layer without a parent, straight into it: an archive never takes its place.
+ */
 
 import { inverse } from '../core/disk.js';
-import type { Reversible } from '../core/disk.js';
+import type { DiskChange, Reversible } from '../core/disk.js';
+import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerRecord } from '../core/model.js';
 import type { Staging } from '../core/ports.js';
@@ -22,13 +26,21 @@ export class Stagings {
     this.#store = store;
   }
 
-  /** Replaces an earlier staging of the same layer, whose commit is then `aborted`. */
+  /**
+   * Replaces an earlier staging of the same layer, whose commit is then `aborted`. That the layer is empty is asked here
+   * too: else an archive would be unpacked for nothing.
+   */
   async stage(id: LayerId): Promise<Staging> {
     const { paths, disk, index, owners } = this.#store;
     index.need(id, 'stage');
-    const path = layerFiles(paths.home, id).staging;
+    const { diff, staging: path } = layerFiles(paths.home, id);
     await this.#discard(id);
-    await disk.change([{ do: 'mkdir', path, mode: 0o755, owner: owners.root }]);
+    await onEmpty(id, 'stage', () =>
+      disk.change([
+        { do: 'expect empty', path: diff },
+        { do: 'mkdir', path, mode: 0o755, owner: owners.root },
+      ]),
+    );
     const staging: Staging = {
       path,
       descriptor: (repository) => readDescriptor(path, repository),
@@ -65,7 +77,7 @@ export class Stagings {
       );
     }
     try {
-      await commitStaging(this.#store, record);
+      await onEmpty(id, 'commit', () => commitStaging(this.#store, record));
     } catch (error) {
       if (this.#store.index.broken().has(id)) this.#open.delete(id);
       throw error;
@@ -74,36 +86,55 @@ export class Stagings {
   }
 }
 
+/** `work`, which the kernel fails if the layer's `diff` holds anything. */
+async function onEmpty(id: LayerId, op: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+    throw new ThinlayerError(
+      'failed_precondition',
+      `layer ${id} holds files already; an archive is applied to a fresh layer only: remove it and create it again`,
+      { op, layer: id, cause: error },
+    );
+  }
+}
+
 /**
- * First the record that is to be, whole and synced, as layer.json.staged; then three renames, which recovery makes
+ * First the record that is to be, whole and synced, as layer.json.staged; then two renames, which recovery makes
  * again if it finds that file. So a kill at any point leaves the old layer or the new one, and an acknowledged commit
  * is durable although no rename was synced. A failure undoes the renames.
  */
 async function commitStaging(store: StoreContext, record: LayerRecord): Promise<void> {
-  const { paths, disk, index, trash } = store;
+  const { paths, disk, index } = store;
   const old = index.need(record.id, 'commit');
   checkSameLayer(old, record);
   await syncContents(store, old, record);
   const files = layerFiles(paths.home, record.id);
-  const renames = [
+  const changes: Reversible[] = [
+    writeDraft(store, files.staged, record),
     { do: 'rename', from: files.staging, to: files.diff },
     publishDraft(files.staged, files.record),
-  ] as const;
+  ];
   const made: Reversible[] = [];
-  let replaced: string;
   try {
-    await make(disk, [writeDraft(store, files.staged, record)], made);
-    replaced = await trash.take(files.diff, record.id);
-    made.push({ do: 'rename', from: files.diff, to: replaced });
-    await make(disk, renames, made);
+    await make(disk, changes, made);
   } catch (error) {
     // The redo log goes last: whoever dies in between, or cannot go back, is carried forward by the next start.
-    if (!(await undone(store, record, disk.change(made.reverse().map(inverse))))) {
+    if (!(await undone(store, record, disk.change(undoOf(made, store, files.diff))))) {
       index.setFault(record.id, 'a failed commit could not be undone; repair the layer');
       index.assess();
     }
     throw error;
   }
   index.set(record, index.committed(record.id));
-  trash.drop(replaced);
+}
+
+/** With the empty `diff` that gave its place. */
+function undoOf(made: readonly Reversible[], { owners }: StoreContext, diff: string): DiskChange[] {
+  const empty = { do: 'mkdir', path: diff, mode: 0o755, owner: owners.root } as const;
+  return [...made].reverse().flatMap((change) => {
+    const replaced = change.do === 'rename' && change.to === diff;
+    return replaced ? [inverse(change), empty] : [inverse(change)];
+  });
 }

@@ -34,14 +34,9 @@ export class Trash {
   }
 
   /**
-   * Moves `path` into the trash and answers where it is now; `drop` that later. ENOENT if there is no `path`. `first` is
-   * what has to be true.
+   * Moves `path` into the trash; that there is none is a success. `first` is what has to be true. `links` lead to it: they
+   * go with it, or at the next start.
    */
-  take(path: string, name: string, first: readonly Expectation[] = []): Promise<string> {
-    return this.#move(path, name, first, []);
-  }
-
-  /** `take` and `drop`; that there is no `path` is a success. `links` lead to it: they go with it, or at the next start. */
   async throwAway(
     path: string,
     name: string,
@@ -50,7 +45,7 @@ export class Trash {
   ): Promise<void> {
     const unlinked = links.map((link) => ({ do: 'unlink', path: link }) as const);
     try {
-      this.drop(await this.#move(path, name, first, unlinked));
+      this.#drop(await this.#move(path, name, first, unlinked));
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
       await this.#change([], unlinked);
@@ -88,8 +83,8 @@ export class Trash {
     }
   }
 
-  /** Deletes what `take` moved, in the background. */
-  drop(taken: string): void {
+  /** Deletes it in the background. */
+  #drop(taken: string): void {
     this.#waiting.push(taken);
     if (this.#busy || this.#stopping.signal.aborted) return;
     this.#busy = true;
@@ -116,7 +111,7 @@ export class Trash {
 
   /** Starts to delete what an earlier opening left. */
   async empty(): Promise<void> {
-    for (const name of await readdir(this.#directory)) this.drop(join(this.#directory, name));
+    for (const name of await readdir(this.#directory)) this.#drop(join(this.#directory, name));
   }
 
   /** Ends the deletion under way, in the middle of its tree; when this resolves nothing is deleted any more. */

@@ -54,8 +54,8 @@ function settle(layer: LayerFacts, mounted: boolean): { record: RecordFacts; rep
   } else if (layer.draft.found === 'damage') repairs.push({ do: 'drop', name: 'layer.json.tmp' });
 
   const swap = layer.entries.includes('staging');
-  // Under a mount `diff` may not be exchanged; the commit was not acknowledged while it had to be.
-  if (layer.staged.found === 'record' && !(swap && mounted)) {
+  // Under a mount `diff` may not be exchanged, and what it holds may not be lost; the commit was not acknowledged then.
+  if (layer.staged.found === 'record' && !(swap && (mounted || layer.diffFilled))) {
     record = layer.staged;
     repairs.push({ do: 'finish commit', swap });
     return { record, repairs };

@@ -1,7 +1,17 @@
 /** The store's changes to a disk, in one job: all in order, until one fails. */
 
 import assert from 'node:assert/strict';
-import { lstat, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdtemp,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -84,6 +94,28 @@ test(
     ];
     await assert.rejects(disk.change(changes), { code: 'EEXIST', syscall: 'symlink', path: taken, done: 1 });
     assert.deepEqual((await readdir(directory)).sort(), ['a', 'taken']);
+  }),
+);
+
+test(
+  'a directory that holds anything is not taken for an empty one, and none takes its place',
+  inDirectory(async (directory) => {
+    const [full, other] = [join(directory, 'full'), join(directory, 'other')];
+    await disk.change(
+      [full, other].map((path) => ({ do: 'mkdir', path, mode: 0o755, owner: null }) as const),
+    );
+    const exchange: DiskChange = { do: 'rename', from: other, to: full };
+    await disk.change([{ do: 'expect empty', path: full }]);
+    await writeFile(join(full, '.f'), '');
+    const refusal = { code: 'ENOTEMPTY', path: full, done: 0 };
+    await assert.rejects(disk.change([{ do: 'expect empty', path: full }, exchange]), refusal);
+    await assert.rejects(disk.change([exchange]), /ENOTEMPTY|EEXIST/);
+    await assert.rejects(disk.change([{ do: 'expect empty', path: join(directory, 'none') }]), {
+      code: 'ENOENT',
+    });
+    await unlink(join(full, '.f'));
+    await disk.change([{ do: 'expect empty', path: full }, exchange]);
+    assert.deepEqual(await readdir(directory), ['full']);
   }),
 );
 

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 
 import { parseLayerId } from '../../../src/core/model.js';
 import type { LayerStore } from '../../../src/core/ports.js';
-import { newRecord } from '../../conformance/layer-store.js';
+import { newRecord, refusal } from '../../conformance/layer-store.js';
 import { watchedDisk } from './disks.js';
 import { listing, openLogged, testHome } from './home.js';
 
@@ -18,6 +18,8 @@ interface Case {
   readonly change: (store: LayerStore) => Promise<unknown>;
   /** What tells the old state from the new. */
   readonly look: (store: LayerStore) => Promise<unknown>;
+  /** The layer holds nothing before the change. */
+  readonly fresh?: true;
 }
 
 const CASES: Record<string, Case> = {
@@ -30,15 +32,28 @@ const CASES: Record<string, Case> = {
     look: async (store) => infoOf(store).record.size,
   },
   commit: {
+    fresh: true,
     async change(store) {
       const staging = await store.stage(A);
       await writeFile(`${staging.path}/new`, '');
       await staging.commit({ ...infoOf(store).record, state: 'applied', size: 5 });
     },
-    async look(store) {
+    look: stateAndFiles,
+  },
+  'commit to a layer that somebody wrote into meanwhile': {
+    fresh: true,
+    async change(store) {
       const { record, paths } = infoOf(store);
-      return [record.state, record.size, await readdir(paths.diff)];
+      const staging = await store.stage(A);
+      await writeFile(`${staging.path}/new`, '');
+      await writeFile(`${paths.diff}/written`, '');
+      await assert.rejects(
+        staging.commit({ ...record, state: 'applied', size: 5 }),
+        refusal('failed_precondition', /layer a holds files already/),
+      );
+      await staging.discard();
     },
+    look: stateAndFiles,
   },
   remove: {
     change: (store) => store.remove(A),
@@ -46,7 +61,12 @@ const CASES: Record<string, Case> = {
   },
 };
 
-for (const [name, { change, look }] of Object.entries(CASES)) {
+async function stateAndFiles(store: LayerStore): Promise<unknown> {
+  const { record, paths } = infoOf(store);
+  return [record.state, record.size, await readdir(paths.diff)];
+}
+
+for (const [name, { change, look, fresh: isFresh }] of Object.entries(CASES)) {
   test(`${name}: killed before any step`, async () => {
     const home = await testHome();
     try {
@@ -60,7 +80,7 @@ for (const [name, { change, look }] of Object.entries(CASES)) {
       });
       const { store } = await home.open({ disk });
       await store.create(newRecord('a'));
-      await writeFile(`${infoOf(store).paths.diff}/old`, '');
+      if (!isFresh) await writeFile(`${infoOf(store).paths.diff}/old`, '');
       const old = JSON.stringify(await look(store));
       watching = true;
       await change(store);

@@ -32,6 +32,7 @@ function whole(id: string, parent: string | null, depth: number, more: Partial<L
     staged: NONE,
     linkSize: 26,
     lowerSize: lowerSize(depth),
+    diffFilled: false,
     overlay2: null,
     ...more,
   };
@@ -110,7 +111,7 @@ test('a whole draft is the record, a broken one is dropped', () => {
   ]);
 });
 
-test('a commit under way is finished, but not under a mount; a staging alone is dropped', () => {
+test('a commit under way is finished, but not under a mount, nor over files; a staging alone is dropped', () => {
   const a = whole('a', null, 0, { staged: { found: 'record', record: { ...recordOf('a'), size: 5 } } });
   const staging = { ...a, entries: [...a.entries, 'staging'] };
   assert.deepEqual(plan([a]).mends, [['a', { do: 'finish commit', swap: false }]]);
@@ -121,6 +122,7 @@ test('a commit under way is finished, but not under a mount; a staging alone is 
     ['a', { do: 'drop', name: 'staging' }],
   ];
   assert.deepEqual(plan([staging], undefined, ['a']).mends, back);
+  assert.deepEqual(plan([{ ...staging, diffFilled: true }]).mends, back);
   assert.deepEqual(plan([{ ...staging, staged: DAMAGE }]).mends, back);
   assert.deepEqual(plan([{ ...staging, staged: NONE }]).mends, [['a', { do: 'drop', name: 'staging' }]]);
 });
