@@ -1,6 +1,7 @@
 /** From what a layer stands on to directories that can be mounted or read: those in CVMFS are leased and looked up. */
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
+import type { ErrorCode } from '../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../src/core/model.js';
 import type { Engine, Mask } from '../src/core/ports.js';
 import type { RepositoryMount } from '../src/core/repository.js';
@@ -46,7 +47,7 @@ export async function leaseLowers(
   if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
   try {
-    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
+    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower, cancel)));
   } catch (error) {
     throw await undone(error, () => grounds.repositories.release(holder, names));
   }
@@ -64,21 +65,56 @@ async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
   lower: LowerLayer,
+  cancel: Cancel,
 ): Promise<Place> {
   if (typeof lower === 'string') return ownPlace(lower);
+  const mount = mounts.get(lower.repository);
+  if (!mount) throw new Error(`${lower.repository} was not leased`);
+  try {
+    return await find(grounds, mount, lower, cancel);
+  } catch (error) {
+    throw await explained(grounds, lower, error);
+  }
+}
+
+async function find(
+  grounds: Grounds,
+  mount: RepositoryMount,
+  lower: ThinLayer,
+  cancel: Cancel,
+): Promise<Place> {
   const { engine, repositories } = grounds;
   const { repository } = lower;
-  const mount = mounts.get(repository);
-  if (!mount) throw new Error(`${repository} was not leased`);
   const paths = pathsOf(lower);
-  const found = await engine.mounter.locate(mount.path, paths);
-  if (found !== null) return masked(engine, mount, lower, found);
+  const look = <T>(work: () => Promise<T>) => repositories.look(repository, work, cancel);
+  const locate = ({ path }: RepositoryMount) => look(() => engine.mounter.locate(path, paths));
+  const found = await locate(mount);
+  if (found !== null) return look(() => masked(engine, mount, lower, found));
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
-  const afterwards = await engine.mounter.locate(newest.path, paths);
-  if (afterwards !== null) return masked(engine, newest, lower, afterwards);
+  const afterwards = await locate(newest);
+  if (afterwards !== null) return look(() => masked(engine, newest, lower, afterwards));
   throw notPublished(newest, lower, paths);
 }
+
+/** The kernel says EIO, or that nobody answers; the repository's client knows why. */
+async function explained(
+  { engine }: Grounds,
+  { digest, repository }: ThinLayer,
+  failure: unknown,
+): Promise<unknown> {
+  if (!(failure instanceof ThinlayerError) || !UNREADABLE.has(failure.code)) return failure;
+  // One that does not answer either explains nothing.
+  const facts = await engine.repositories.describe?.(repository).catch(() => null);
+  const reason = facts?.failure ?? facts?.offline;
+  return new ThinlayerError(
+    'unavailable',
+    `layer ${digest} of a thin image cannot be read in the repository ${repository}: ${failure.message}${reason ? `; its client says: ${reason}` : ''}`,
+    { op: 'mount', cause: failure },
+  );
+}
+
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['data_loss', 'unavailable', 'internal']);
 
 function ownPlace(path: string): Place {
   return { lower: path, path, mask: null };

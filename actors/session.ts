@@ -141,7 +141,7 @@ export class Session {
   /** The containers of mounted layers read from their repositories already. */
   #adopt(): void {
     const holders = new Map<string, string[]>();
-    for (const id of this.engine.mounted) {
+    for (const id of this.engine.mounted.keys()) {
       if (!this.engine.store.get(id)) continue;
       for (const repository of repositoriesOf(known(this.engine, id).lowers)) {
         holders.set(repository, [...(holders.get(repository) ?? []), holderOf(id)]);

@@ -8,7 +8,7 @@ import { asThinlayerError } from './core/errors.js';
 import { keepMasks } from './core/masks.js';
 import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
-import type { Engine, Masks, Quota } from './core/ports.js';
+import type { Engine, Masks, Mounter, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
@@ -28,6 +28,8 @@ import { repositorySource } from './repositories.js';
 import { createMasks } from './store/masks.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
+import { homePaths } from './store/paths.js';
+import { openUseCounts } from './store/use-counts.js';
 
 type Addon = HostAddon & DiskFunctions & TreeReaderFunctions & TreeWriterAddon;
 
@@ -77,28 +79,21 @@ interface Parts {
   readonly log: Logger;
 }
 
-async function assemble({
-  config,
-  addon,
-  store,
-  probe,
-  mounted,
-  mountedRepositories,
-  left,
-  log,
-}: Parts): Promise<Engine> {
+async function assemble(parts: Parts): Promise<Engine> {
+  const { config, addon, store, probe, mounted, mountedRepositories, log } = parts;
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
     uid: toHostId(config.idMaps.uids, 0),
     gid: toHostId(config.idMaps.gids, 0),
   });
-  for (const orphan of store.orphans) {
-    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
-    await mounter.unmount(`${config.home}/${orphan}/merged`);
-  }
-  for (const target of left) await mounter.unmount(target);
-  const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
+  await unmountLeft(mounter, parts);
+  const inUse = await openUseCounts({
+    directory: homePaths(config.home).uses,
+    disk: createDisk(addon),
+    mounted: [...mounted].filter((id) => !store.orphans.includes(id)),
+    resumed: config.resumed,
+  });
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];
   const archive = createArchive(reader, writers, overlayPrefix);
@@ -113,7 +108,7 @@ async function assemble({
     {
       home: config.home,
       layers: [...store.list()].length,
-      mounted: inUse.size,
+      mounted: inUse.found.size,
       broken: store.broken().size,
     },
     `${config.home} is open`,
@@ -128,9 +123,18 @@ async function assemble({
     archive,
     repositories,
     masks,
-    mounted: inUse,
+    mounted: inUse.found,
+    uses: inUse,
     mountedRepositories,
   };
+}
+
+async function unmountLeft(mounter: Mounter, { config, store, left, log }: Parts): Promise<void> {
+  for (const orphan of store.orphans) {
+    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
+    await mounter.unmount(`${config.home}/${orphan}/merged`);
+  }
+  for (const target of left) await mounter.unmount(target);
 }
 
 /** Masks that stay too long only take room. */

@@ -102,6 +102,15 @@ export interface Archive {
   sizeBetween(newer: string, older: string | null, cancel?: Cancel): Promise<number>;
 }
 
+/**
+ * How many uses dockerd has of layers that it has several of (copies from a running container, its export and commit), kept
+ * for a daemon that comes after this one while dockerd goes on. Without them the end of the first would unmount all.
+ */
+export interface UseCounts {
+  /** One or none: forgotten. Calls for one layer are made one after the other. */
+  keep(layer: LayerId, uses: number): Promise<void>;
+}
+
 /** Project quotas of a file system. */
 export interface Quota {
   /** Limits what may be stored below `directory`, which is empty. `failed_precondition` says what to do where the file system cannot. */
@@ -128,8 +137,9 @@ export interface Engine {
   readonly archive: Archive;
   readonly repositories: RepositorySource;
   readonly masks: Masks;
-  /** Layers that the kernel had mounted when the home was opened. */
-  readonly mounted: ReadonlySet<LayerId>;
+  /** Layers that the kernel had mounted when the home was opened, and their uses. */
+  readonly mounted: ReadonlyMap<LayerId, number>;
+  readonly uses: UseCounts;
   /** Repositories that a daemon of before had mounted below the home. */
   readonly mountedRepositories: readonly string[];
 }

@@ -87,6 +87,29 @@ daemonTest('SIGTERM: the answer of a call under way comes', async (daemon) => {
   }
 });
 
+daemonTest('the uses that dockerd holds outlive the daemon, and not dockerd', async (daemon) => {
+  const merged = await mountedContainer(daemon);
+  const { client } = daemon;
+  // As docker cp does to a running container.
+  await client.get('container');
+  await daemon.restart();
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged], 'an orderly end');
+  await client.get('container');
+  await daemon.kill9();
+  await daemon.launch();
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged], 'a kill');
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), []);
+
+  await client.get('container');
+  await client.get('container');
+  await client.init(daemon.home);
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [], 'dockerd that begins holds one use of each');
+});
+
 daemonTest('a second daemon on the same home is refused, with the process that has it', async (daemon) => {
   const socket = daemon.path('second.sock');
   const command = daemon.command(

@@ -22,8 +22,9 @@ export interface EngineOverrides {
   readonly masks?: Partial<Masks>;
   readonly options?: Partial<DriverOptions>;
   readonly facts?: Partial<HostFacts>;
-  /** Layers that the kernel has mounted at the opening. */
+  /** Layers that the kernel has mounted at the opening, once each unless `uses` says so. */
   readonly mounted?: readonly string[];
+  readonly uses?: Readonly<Record<string, number>>;
   readonly mountedRepositories?: readonly string[];
 }
 
@@ -49,13 +50,19 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
     repositories: fakeRepositorySource(),
     masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
-    mounted: new Set(mounted as LayerId[]),
+    mounted: new Map(mounted.map((id) => [id as LayerId, overrides.uses?.[id] ?? 1])),
+    uses: { keep: (id, uses) => Promise.resolve(void calls.push(`keep ${id} ${uses}`)) },
     mountedRepositories: overrides.mountedRepositories ?? [],
   };
 }
 
 export function fakeConfig(options: Partial<DriverOptions> = {}): HomeConfig {
-  return { home: HOME, options: { ...DEFAULT_OPTIONS, ...options }, idMaps: { uids: [], gids: [] } };
+  return {
+    home: HOME,
+    options: { ...DEFAULT_OPTIONS, ...options },
+    idMaps: { uids: [], gids: [] },
+    resumed: false,
+  };
 }
 
 const FACTS: HostFacts = {

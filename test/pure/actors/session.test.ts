@@ -37,7 +37,7 @@ test('no attach is answered before the mount stands', async () => {
   release();
   await Promise.all(both);
   assert.deepEqual(seen, ['mounting', 'first', 'second']);
-  assert.deepEqual(engine.calls, ['mount /home/top/merged']);
+  assert.deepEqual(engine.calls, ['mount /home/top/merged', 'keep top 2']);
 });
 
 test('200 chains of calls at once leave nothing behind', async () => {

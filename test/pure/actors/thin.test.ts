@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
+import { fromErrno } from '../../../src/core/errno.js';
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../../../src/core/model.js';
 import type { OverlayMount } from '../../../src/core/mount-plan.js';
@@ -19,7 +20,9 @@ const BOTTOM: ThinLayer = { digest: 'aa'.repeat(32), repository: R, path: 'layer
 const TOP: ThinLayer = { digest: 'bb'.repeat(32), repository: R, path: null };
 
 /** What the mounter was given, and an engine whose archives are all descriptors of BOTTOM and TOP. */
-function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } = {}) {
+function thinEngine(
+  overrides: EngineOverrides & { locate?: Mounter['locate']; mount?: () => Promise<void> } = {},
+) {
   const plans: OverlayMount[] = [];
   const store = fakeLayerStore({}, '/home');
   const engine: FakeEngine = fakeEngine({
@@ -37,7 +40,10 @@ function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } 
       remove: (layer) => store.remove(layer),
     },
     mounter: {
-      mount: async (plan) => void plans.push(plan),
+      mount: async (plan) => {
+        plans.push(plan);
+        await overrides.mount?.();
+      },
       ...(overrides.locate && { locate: overrides.locate }),
     },
   });
@@ -154,7 +160,7 @@ test('a source that wants to know is told when containers start on its layers, a
 });
 
 test('a repository is told with what its client knows, or with why that does not tell', async (t) => {
-  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null };
+  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null, failure: null };
   const answers = [
     () => Promise.resolve(facts),
     () => Promise.reject(new ThinlayerError('unavailable', 'its client hangs')),
@@ -165,4 +171,33 @@ test('a repository is told with what its client knows, or with why that does not
   const report = { repository: R, state: 'mounted', holders: 1 };
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: null, facts }]);
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: 'its client hangs', facts: null }]);
+});
+
+test('an attach in which the repository is lost is tried once more, on the mount that takes its place', async (t) => {
+  const dead = Object.assign(new Error('fsconfig: ENOTCONN'), { code: 'ENOTCONN' });
+  const source = fakeRepositorySource();
+  let mounts = 0;
+  const mount = () => {
+    if (++mounts > 1) return Promise.resolve();
+    setImmediate(() => source.lose(R, new ThinlayerError('unavailable', 'its client ended')));
+    return Promise.reject(fromErrno(dead, { op: 'mount' }));
+  };
+  const { supervisor } = await withContainer(t, { mount }, source);
+  assert.equal(await supervisor.attach(id('container'), null), '/home/container/merged');
+  assert.equal(mounts, 2);
+  assert.equal([...supervisor.report()].find((layer) => layer.id === 'container')?.cause, null);
+});
+
+test('a layer that cannot be read is named, with what its client says', async (t) => {
+  const eio = Object.assign(new Error('openat2: EIO'), { code: 'EIO' });
+  const locate = () => Promise.reject(fromErrno(eio, { op: 'look up' }));
+  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null };
+  const failure = '/layers cannot be read: http://h sent 0 bytes within 5000 ms';
+  const source = { ...fakeRepositorySource(), describe: () => Promise.resolve({ ...facts, failure }) };
+  const { supervisor } = await withContainer(t, { locate }, source);
+  await assert.rejects(supervisor.attach(id('container'), null), {
+    code: 'unavailable',
+    message:
+      /layer (aa|bb)\S+ of a thin image cannot be read in the repository a\.example\.org: .*EIO.*; its client says: \/layers .* sent 0 bytes/,
+  });
 });
