@@ -171,7 +171,7 @@ export function holderOf(id: LayerId): string {
 }
 
 /** The store tells nothing of a broken layer; its mountpoint is where the layout has it. */
-function mountpointOf(engine: Engine, id: LayerId): string {
+export function mountpointOf(engine: Engine, id: LayerId): string {
   return engine.store.get(id)?.paths.merged ?? join(engine.config.home, id, 'merged');
 }
 

@@ -10,7 +10,7 @@ import type { Archive, Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel } from '../src/core/service.js';
 import { Calls } from './calls.js';
 import { Holds } from './holds.js';
-import { holderOf, known } from './layer.logic.js';
+import { holderOf, known, mountpointOf } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
 import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
@@ -121,10 +121,19 @@ export class Session {
     );
   }
 
-  /** Unmounts what a failed detach left, and repositories in use by nobody; a layer with uses is somebody's, whatever dockerd says at its end. */
+  /**
+   * dockerd's orderly end, with no container of its own left running. Unmounted are layers that are no container's root
+   * by the kernel's word, whatever uses were counted: their ends got lost while this daemon was away. And repositories that
+   * nobody uses then.
+   */
   async cleanup(): Promise<void> {
-    const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
-    for (const { id } of unused) await this.detach(id);
+    const mounted = [...this.registry.states()].filter((s) => s.mounted);
+    const targets = mounted.map(({ id }) => mountpointOf(this.engine, id));
+    const used = await this.engine.mounter.usedByContainers(targets);
+    const unused = mounted.filter((_, index) => !used.has(targets[index] ?? ''));
+    for (const { id, uses } of unused) {
+      for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
+    }
     await this.repositories.retire();
   }
 

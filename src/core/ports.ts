@@ -17,6 +17,8 @@ export interface Mounter {
    * through a symlink. Null if there is none. May wait for a network: never holds up other calls.
    */
   locate(root: string, paths: readonly string[]): Promise<string | null>;
+  /** Of these mountpoints of ours, those whose file system is some container's root. */
+  usedByContainers(targets: readonly string[]): Promise<ReadonlySet<string>>;
   /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
   unmount(target: string): Promise<void>;
 }

@@ -110,6 +110,30 @@ daemonTest('the uses that dockerd holds outlive the daemon, and not dockerd', as
   assert.deepEqual(await daemon.mounts(), [], 'dockerd that begins holds one use of each');
 });
 
+daemonTest(
+  'the orderly end of dockerd unmounts what is no container, whatever was counted',
+  async (daemon) => {
+    const merged = await mountedContainer(daemon);
+    await makeContainer(daemon, 'ended');
+    for (let use = 0; use < 3; ++use) await daemon.client.get('ended');
+    const process = await daemon.jail.start({
+      name: 'container',
+      // As a runtime does it: a name space of its own, in which the layer is somewhere else.
+      command: ['unshare', '--mount', 'sh', '-c', `mount --bind '${merged}' /mnt && exec sleep infinity`],
+      log: daemon.path('container.log'),
+    });
+    await waitFor('the container', async () => {
+      const mounts = await readFile(`/proc/${process.pid}/mountinfo`, 'utf8');
+      return / \/mnt .* overlay /.test(mounts) || undefined;
+    });
+    await daemon.client.cleanup();
+    assert.deepEqual(await daemon.mounts(), [merged]);
+    await process.stop('SIGKILL');
+    await daemon.client.cleanup();
+    assert.deepEqual(await daemon.mounts(), []);
+  },
+);
+
 daemonTest('a second daemon on the same home is refused, with the process that has it', async (daemon) => {
   const socket = daemon.path('second.sock');
   const command = daemon.command(

@@ -81,6 +81,7 @@ function fakeMounter(mounts: Set<string>): Mounter {
       mounts.add(target);
     },
     locate: (root, paths) => Promise.resolve(`${root}/${paths[0] ?? ''}`),
+    usedByContainers: () => Promise.resolve(new Set()),
     async unmount(target) {
       mounts.delete(target);
     },
