@@ -13,6 +13,8 @@ import type { TreeReaderFunctions } from '../../src/host/tree-reader.js';
 import { createTreeReader } from '../../src/host/tree-reader.js';
 import { nativeTreeWriters } from '../../src/host/tree-writer.js';
 import { createMasks } from '../../src/store/masks.js';
+import { MadeRepository } from '../cvmfs/made-repository.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
 import { MountedFixture, cannotMount as cannotMountFixture } from './cvmfs-fixture.js';
 import { check } from '../system/process.js';
 import { cannotMount, ScratchHome } from './scratch-home.js';
@@ -129,6 +131,28 @@ test(
     const upper = await fill(join(home.path, 'upper'), UPPER);
     assert.deepEqual(await seen(home, await lowersOf(masks, [upper, lower])), MERGED);
     assert.equal(await readFile(join(home.path, 'top/merged/file'), 'utf8'), 'upper');
+  },
+);
+
+test(
+  'where the client shows whiteouts itself, a container sees the same as with masks',
+  { skip: cannotMountFixture },
+  async (t) => {
+    const made = await MadeRepository.make(t);
+    const tree = new SourceTree();
+    for (const [layer, names] of [['lower', LOWER] as const, ['upper', UPPER] as const]) {
+      for (const name of names) {
+        const path = `/layers/${layer}/${name}`;
+        if (name.endsWith('/')) tree.directory(path);
+        else tree.file(path, layer);
+      }
+    }
+    made.maker.publish(tree);
+    const { mountpoint } = await made.mount(t, { arguments: ['-o', 'layers'] });
+    const { home } = await labOf(t);
+    const layers = ['upper', 'lower'].map((layer) => join(mountpoint, 'layers', layer));
+    assert.deepEqual(await seen(home, layers), MERGED);
+    await loadAddon().unmount(join(home.path, 'top/merged'));
   },
 );
 
