@@ -14,11 +14,13 @@ export interface Grounds {
   readonly repositories: Repositories;
 }
 
+export function thinLayersOf(lowers: readonly LowerLayer[]): ThinLayer[] {
+  return lowers.filter((lower) => typeof lower !== 'string');
+}
+
 /** The repositories in which some of `lowers` are, each once. */
 export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
-  if (lowers.every((lower) => typeof lower === 'string')) return [];
-  const names = lowers.flatMap((lower) => (typeof lower === 'string' ? [] : [lower.repository]));
-  return [...new Set(names)];
+  return [...new Set(thinLayersOf(lowers).map(({ repository }) => repository))];
 }
 
 /** Where a lower is, until its repository is released. */
@@ -45,11 +47,11 @@ export async function leaseLowers(
   const names = repositoriesOf(lowers);
   if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
-  try {
-    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
-  } catch (error) {
-    throw await undone(error, () => grounds.repositories.release(holder, names));
-  }
+  // All of them have ended before anything is given back.
+  const found = await Promise.allSettled(lowers.map((lower) => place(grounds, mounts, holder, lower)));
+  const failure = found.find((result) => result.status === 'rejected');
+  if (failure) throw await undone(failure.reason, () => releaseLowers(grounds, holder, lowers));
+  return found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
 export async function releaseLowers(
@@ -57,12 +59,14 @@ export async function releaseLowers(
   holder: string,
   lowers: readonly LowerLayer[],
 ): Promise<void> {
+  await grounds.engine.masks.release(holder);
   await grounds.repositories.release(holder, repositoriesOf(lowers));
 }
 
 async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
+  holder: string,
   lower: LowerLayer,
 ): Promise<Place> {
   if (typeof lower === 'string') return ownPlace(lower);
@@ -72,11 +76,11 @@ async function place(
   if (!mount) throw new Error(`${repository} was not leased`);
   const paths = pathsOf(lower);
   const found = await engine.mounter.locate(mount.path, paths);
-  if (found !== null) return masked(engine, mount, lower, found);
+  if (found !== null) return masked(engine, mount, holder, lower, found);
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
   const afterwards = await engine.mounter.locate(newest.path, paths);
-  if (afterwards !== null) return masked(engine, newest, lower, afterwards);
+  if (afterwards !== null) return masked(engine, newest, holder, lower, afterwards);
   throw notPublished(newest, lower, paths);
 }
 
@@ -88,12 +92,14 @@ function ownPlace(path: string): Place {
 async function masked(
   { masks }: Engine,
   mount: RepositoryMount,
+  holder: string,
   lower: ThinLayer,
   path: string,
 ): Promise<Place> {
   const inside = path.slice(mount.path.length + 1);
   const isShown = mount.whiteouts.some((directory) => inside.startsWith(`${directory}/`));
-  return { lower, path, mask: isShown ? null : await masks.of(lower.repository, inside, path) };
+  const mask = isShown ? null : await masks.hold(holder, lower.repository, inside, path);
+  return { lower, path, mask };
 }
 
 function notPublished(

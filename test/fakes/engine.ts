@@ -48,9 +48,19 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
     repositories: fakeRepositorySource(),
-    masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
+    masks: { ...fakeMasks(), ...overrides.masks },
     mounted: new Set(mounted as LayerId[]),
     mountedRepositories: overrides.mountedRepositories ?? [],
+  };
+}
+
+/** No layer has whiteouts. */
+function fakeMasks(): Masks {
+  return {
+    hold: () => Promise.resolve(null),
+    adopt: () => undefined,
+    release: () => Promise.resolve(),
+    keep: () => Promise.resolve(),
   };
 }
 
