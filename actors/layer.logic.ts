@@ -147,12 +147,12 @@ function eitherOf(
   };
 }
 
-/** A lease is given back after the unmount only: until then the mount reads from the repository. */
+/** Leases and masks are given back after the unmount only: until then the mount reads from them. */
 async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { engine } = grounds;
   await engine.mounter.unmount(mountpointOf(engine, id));
   const layer = engine.store.get(id);
-  if (!layer) return;
+  if (!layer) return engine.masks.release(holderOf(id));
   const { lowers } = engine.store.links(id);
   if (layer.record.kind === 'container') endStart(engine, holderOf(id), lowers);
   await releaseLowers(grounds, holderOf(id), lowers);

@@ -12,7 +12,7 @@ import { Calls } from './calls.js';
 import { Holds } from './holds.js';
 import { holderOf, known, mountpointOf } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
-import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
+import { leaseLowers, releaseLowers, repositoriesOf, stackOf, thinLayersOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
@@ -147,12 +147,13 @@ export class Session {
     return info && !needsMount(info) ? info.paths.diff : undefined;
   }
 
-  /** The containers of mounted layers read from their repositories already. */
+  /** The containers of mounted layers read from their repositories already, and from masks. */
   #adopt(): void {
     const holders = new Map<string, string[]>();
     for (const id of this.engine.mounted.keys()) {
-      if (!this.engine.store.get(id)) continue;
-      for (const repository of repositoriesOf(known(this.engine, id).lowers)) {
+      const lowers = this.engine.store.get(id)?.lowers ?? null;
+      this.engine.masks.adopt(holderOf(id), lowers && thinLayersOf(lowers));
+      for (const repository of repositoriesOf(lowers ?? [])) {
         holders.set(repository, [...(holders.get(repository) ?? []), holderOf(id)]);
       }
     }

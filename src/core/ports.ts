@@ -31,11 +31,18 @@ export interface Mask {
 
 export interface Masks {
   /**
-   * For the layer of a repository that stands in `tree`; null if it has no whiteouts. Derived once for each layer: what is published
-   * under a name does not change.
+   * For what is published now as that layer of a repository, and stands in `tree`; null if it has no whiteouts. Derived once for
+   * each content. It stays until `holder` releases what it holds; after a failure, too, it has to.
    */
-  of(repository: string, path: string, tree: string): Promise<Mask | null>;
-  /** Begins to delete those of all other layers. */
+  hold(holder: string, repository: string, path: string, tree: string): Promise<Mask | null>;
+  /**
+   * A holder that was found mounted on `layers`, or, null, on whatever: nobody knows on which of their masks, so all of these stay
+   * until it releases them.
+   */
+  adopt(holder: string, layers: readonly ThinLayer[] | null): void;
+  /** Begins to delete those of its masks that nobody else holds, and of which another content has taken the place. Never rejects. */
+  release(holder: string): Promise<void>;
+  /** Begins to delete those of all other layers that nobody holds. */
   keep(layers: readonly ThinLayer[]): Promise<void>;
 }
 

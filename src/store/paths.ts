@@ -8,8 +8,9 @@
  *     .uses/ID                0700; how many uses a layer has, where it is more than one
  *     l/LINK                  0700; symlink to ../ID/diff
  *     cvmfs/                  mountpoints of repositories; the store leaves it alone
- *     masks/KEY/above, below  what makes overlayfs honour the whiteouts of a layer in CVMFS; empty KEY: it has none
- *     masks/.KEY/             one being derived
+ *     masks/PLACE/VERSION/    above, below: what makes overlayfs honour the whiteouts of a layer in CVMFS, as it was published at
+ *                             its place then; empty: it has none
+ *     masks/PLACE/.VERSION/   one being derived
  *     ID/                     0710 like the home
  *       layer.json            the record: the fact from which all other small files can be made again
  *       layer.json.tmp        the record being written. Made, empty, before anything else of a new layer: without a

@@ -49,10 +49,20 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
     repositories: fakeRepositorySource(),
-    masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
+    masks: { ...fakeMasks(), ...overrides.masks },
     mounted: new Map(mounted.map((id) => [id as LayerId, overrides.uses?.[id] ?? 1])),
     uses: { keep: (id, uses) => Promise.resolve(void calls.push(`keep ${id} ${uses}`)) },
     mountedRepositories: overrides.mountedRepositories ?? [],
+  };
+}
+
+/** No layer has whiteouts. */
+function fakeMasks(): Masks {
+  return {
+    hold: () => Promise.resolve(null),
+    adopt: () => undefined,
+    release: () => Promise.resolve(),
+    keep: () => Promise.resolve(),
   };
 }
 

@@ -92,11 +92,14 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
 });
 
 test('where whiteouts are files, a layer that has some stands between its masks, which go with the image', async (t) => {
-  const kept: number[] = [];
+  const told: string[] = [];
   const masks = {
-    of: (_: string, path: string) =>
-      Promise.resolve(path.startsWith('layers/') ? { above: '/above', below: '/below' } : null),
-    keep: (layers: readonly ThinLayer[]) => Promise.resolve(void kept.push(layers.length)),
+    hold: (holder: string, _: string, path: string) => {
+      told.push(`hold ${holder}`);
+      return Promise.resolve(path.startsWith('layers/') ? { above: '/above', below: '/below' } : null);
+    },
+    release: (holder: string) => Promise.resolve(void told.push(`release ${holder}`)),
+    keep: (layers: readonly ThinLayer[]) => Promise.resolve(void told.push(`keep ${layers.length}`)),
   };
   const { supervisor, plans } = await withContainer(t, { masks }, fakeRepositorySource({}, []));
   await supervisor.attach(id('container'), null);
@@ -105,9 +108,45 @@ test('where whiteouts are files, a layer that has some stands between its masks,
   assert.deepEqual(plans[0]?.lowers, [top, above, bottom, below]);
   await supervisor.detach(id('container'));
   await supervisor.remove(id('container'));
-  assert.deepEqual(kept, []);
   await supervisor.remove(id('thin'));
-  assert.deepEqual(kept, [0]);
+  const held = ['hold layer container', 'hold layer container', 'release layer container'];
+  assert.deepEqual(told, [...held, 'keep 0']);
+});
+
+test('who fails to mount holds no mask, also where another of its layers is looked for still', async (t) => {
+  const held = new Set<string>();
+  let walk = (): void => undefined;
+  const walked = new Promise<void>((resolve) => (walk = resolve));
+  const masks = {
+    hold: async (holder: string, _: string, path: string) => {
+      if (path !== BOTTOM.path) throw new ThinlayerError('unavailable', 'it cannot be walked');
+      await walked;
+      held.add(holder);
+      return null;
+    },
+    release: (holder: string) => Promise.resolve(void held.delete(holder)),
+  };
+  const { supervisor } = await withContainer(t, { masks }, fakeRepositorySource({}, []));
+  const attached = assert.rejects(supervisor.attach(id('container'), null), { code: 'unavailable' });
+  await settled();
+  walk();
+  await attached;
+  assert.deepEqual([...held], []);
+});
+
+test('layers that were found mounted keep their masks, whether or not their records are sound', async () => {
+  const adopted = new Map<string, readonly ThinLayer[] | null>();
+  const masks = {
+    adopt: (holder: string, layers: readonly ThinLayer[] | null) => void adopted.set(holder, layers),
+  };
+  const { engine } = thinEngine({ masks, mounted: ['container', 'broken'] });
+  const record = { version: 1, parent: null, state: 'created', link: '', size: null, quota: null } as const;
+  const thin = { ...record, id: id('thin'), kind: 'image', mountLabel: null, thin: [BOTTOM, TOP] } as const;
+  await engine.store.create(thin);
+  const container = { ...record, id: id('container'), parent: id('thin'), kind: 'container' } as const;
+  await engine.store.create({ ...container, mountLabel: null });
+  await openedOn(engine);
+  assert.deepEqual(Object.fromEntries(adopted), { 'layer container': [TOP, BOTTOM], 'layer broken': null });
 });
 
 test('a layer that is not there is looked for in the newest revision, and then missed by name', async (t) => {
