@@ -147,7 +147,7 @@ Napi::Value MountOverlayJs(const Napi::CallbackInfo& info) {
 
 Napi::Value LocateDirectoryJs(const Napi::CallbackInfo& info) {
   using Found = std::optional<std::string>;
-  return Submit(info.Env(), Lane::kMount,
+  return Submit(info.Env(), Lane::kRemote,
                 std::make_unique<FunctionJob<Found>>(
                     [root = StringAt(info, 0), paths = Strings(info[1].As<Napi::Array>())] { return Locate(root, paths); },
                     [](Napi::Env env, Found& found) -> Napi::Value {

@@ -4,11 +4,9 @@ import type { Logger } from 'pino';
 
 import { createArchive } from './archive/archive.js';
 import { deriveMask } from './archive/derive-mask.js';
-import { asThinlayerError } from './core/errors.js';
-import { keepMasks } from './core/masks.js';
 import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
-import type { Engine, Masks, Quota } from './core/ports.js';
+import type { Engine, Mounter, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
@@ -26,12 +24,22 @@ import { createTreeReader } from './host/tree-reader.js';
 import type { TreeReaderFunctions } from './host/tree-reader.js';
 import { nativeTreeWriters } from './host/tree-writer.js';
 import type { TreeWriterAddon } from './host/tree-writer.js';
+import { dropMasks, masksOf } from './masks.js';
+import type { Derive } from './masks.js';
 import { repositorySource } from './repositories.js';
-import { createMasks } from './store/masks.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
+import { homePaths } from './store/paths.js';
+import { openUseCounts } from './store/use-counts.js';
 
 type Addon = HostAddon & DiskFunctions & TreeReaderFunctions & TreeWriterAddon;
+
+/**
+ * For the end of the daemon that this one replaces: it has the home until its calls have ended. dockerd tries a call again
+ * for as long. An Init waits for nobody: who is refused at once can mend it, and behind a remembered opening that waits for
+ * our predecessor it stands in line anyway.
+ */
+const PATIENCE_MS = 30_000;
 
 /**
  * Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. `ending`: of the daemon,
@@ -71,13 +79,13 @@ export async function openEngine(config: HomeConfig, log: Logger, ending: AbortS
   }
 }
 
-function patienceOf({ home, patienceMs = 0 }: HomeConfig, log: Logger, ending: AbortSignal): Patience {
+function patienceOf({ home, resumed }: HomeConfig, log: Logger, ending: AbortSignal): Patience {
   const waits = (holder: string) =>
     log.info(
       { home },
-      `${home} is in use by process ${holder}; if that is ending, as at a restart, this one goes on: waiting for up to ${patienceMs / 1000} s`,
+      `${home} is in use by process ${holder}; if that is ending, as at a restart, this one goes on: waiting for up to ${PATIENCE_MS / 1000} s`,
     );
-  return { ms: patienceMs, signal: ending, waits };
+  return { ms: resumed ? PATIENCE_MS : 0, signal: ending, waits };
 }
 
 function mergedIn({ layers }: HomeMounts): Set<LayerId> {
@@ -93,35 +101,31 @@ interface Parts {
   readonly log: Logger;
 }
 
-async function assemble({ config, addon, store, probe, mounts, log }: Parts): Promise<Engine> {
+async function assemble(parts: Parts): Promise<Engine> {
+  const { config, addon, store, probe, mounts, log } = parts;
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
     uid: toHostId(config.idMaps.uids, 0),
     gid: toHostId(config.idMaps.gids, 0),
   });
-  for (const orphan of store.orphans) {
-    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
-    await mounter.unmount(`${config.home}/${orphan}/merged`);
-  }
-  // Made by a killed daemon for itself.
-  for (const { kind, target } of mounts.layers) if (kind !== 'merged') await mounter.unmount(target);
-  const inUse = new Set([...mergedIn(mounts)].filter((id) => !store.orphans.includes(id)));
+  await unmountLeft(mounter, parts);
+  const inUse = await openUseCounts({
+    directory: homePaths(config.home).uses,
+    disk: createDisk(addon),
+    mounted: [...mergedIn(mounts)].filter((id) => !store.orphans.includes(id)),
+    resumed: config.resumed,
+  });
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];
   const archive = createArchive(reader, writers, overlayPrefix);
-  const { sync } = config.options;
-  const masks = createMasks({
-    home: config.home,
-    derive: (tree, mask) => deriveMask(reader, writers, overlayPrefix, tree, mask),
-    throwAway: (path, name) => store.throwAway(path, name),
-    syncfs: sync === 'off' ? () => Promise.resolve() : (path) => addon.syncfs(path),
-  });
+  const derive: Derive = (tree, mask) => deriveMask(reader, writers, overlayPrefix, tree, mask);
+  const masks = masksOf(config, addon, store, derive, log);
   log.info(
     {
       home: config.home,
       layers: [...store.list()].length,
-      mounted: inUse.size,
+      mounted: inUse.found.size,
       broken: store.broken().size,
     },
     `${config.home} is open`,
@@ -136,18 +140,19 @@ async function assemble({ config, addon, store, probe, mounts, log }: Parts): Pr
     archive,
     repositories,
     masks,
-    mounted: inUse,
+    mounted: inUse.found,
+    uses: inUse,
     mountedRepositories: mounts.repositories,
   };
 }
 
-/** Masks that stay too long only take room. */
-async function dropMasks(store: OpenedStore, masks: Masks, log: Logger): Promise<void> {
-  try {
-    await keepMasks(store, masks);
-  } catch (error) {
-    log.warn({ err: error }, `masks of layers that are gone stay: ${asThinlayerError(error).message}`);
+async function unmountLeft(mounter: Mounter, { config, store, mounts, log }: Parts): Promise<void> {
+  for (const orphan of store.orphans) {
+    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
+    await mounter.unmount(`${config.home}/${orphan}/merged`);
   }
+  // Made by a killed daemon for itself.
+  for (const { kind, target } of mounts.layers) if (kind !== 'merged') await mounter.unmount(target);
 }
 
 /** The store sets quotas, but what this file system can is known only after the store has taken the lock. */

@@ -21,12 +21,8 @@ import { checkDirectory } from './host/directory.js';
 import { openLog } from './host/log.js';
 import { listenOn } from './host/unix-socket.js';
 
-/**
- * For the end of the daemon that we replace: it has the home until its calls have ended. dockerd tries a call again
- * for as long. An Init waits for nobody: who is refused at once can mend it, and behind an opening that waits for our
- * predecessor it stands in line anyway.
- */
-const PATIENCE_MS = 30_000;
+/** `resumed`: see HomeConfig. */
+type Open = (request: InitRequest, resumed: boolean) => Promise<void>;
 
 async function serve(args: DaemonArguments): Promise<void> {
   const log = openLog(args.logLevel);
@@ -39,6 +35,11 @@ async function serve(args: DaemonArguments): Promise<void> {
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
     repositoryLost: (repository, { message }) => log.error({ repository }, message),
+    usesUnkept: (layer, cause) =>
+      log.warn(
+        { layer, err: cause },
+        `if thinlayerd ends before dockerd lets go of layer ${layer}, it may be unmounted too early: ${asThinlayerError(cause).message}`,
+      ),
     repositoryUnprepared: (cause) =>
       log.warn(
         { err: cause },
@@ -46,7 +47,7 @@ async function serve(args: DaemonArguments): Promise<void> {
       ),
     version: VERSION,
   });
-  const open = (request: InitRequest, patienceMs = 0) => openHome(supervisor, args, request, patienceMs);
+  const open: Open = (request, resumed) => openHome(supervisor, args, request, resumed);
   await checkPlaces(args.storageOptions);
 
   const driver = createGraphDriverServer({
@@ -100,14 +101,10 @@ async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest |
 }
 
 /** Never rejects: a failure is told to whoever calls next. */
-async function reopen(
-  open: (request: InitRequest, patienceMs: number) => Promise<void>,
-  remembered: InitRequest,
-  log: Logger,
-): Promise<void> {
+async function reopen(open: Open, remembered: InitRequest, log: Logger): Promise<void> {
   log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
   try {
-    await open(remembered, PATIENCE_MS);
+    await open(remembered, true);
     await checkPlaces(remembered.options).catch((error: unknown) =>
       log.warn(asThinlayerError(error).message),
     );
@@ -120,13 +117,13 @@ function openHome(
   supervisor: Supervisor,
   args: DaemonArguments,
   request: InitRequest,
-  patienceMs: number,
+  resumed: boolean,
 ): Promise<void> {
   return supervisor.open({
     home: request.home,
     options: parseOptions([...args.storageOptions, ...request.options]),
     idMaps: { uids: request.uids, gids: request.gids },
-    patienceMs,
+    resumed,
   });
 }
 
@@ -136,13 +133,10 @@ async function checkPlaces(storageOptions: readonly string[]): Promise<void> {
   if (cvmfsConfigDirectory !== null) await checkDirectory('cvmfs.config_dir', cvmfsConfigDirectory);
 }
 
-function remembering(
-  open: (request: InitRequest) => Promise<void>,
-  args: DaemonArguments,
-): ServerOptions['init'] {
+function remembering(open: Open, args: DaemonArguments): ServerOptions['init'] {
   return async (request) => {
     await checkPlaces(request.options);
-    await open(request);
+    await open(request, false);
     await saveInit(args.state, request);
   };
 }

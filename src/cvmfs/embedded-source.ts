@@ -74,7 +74,7 @@ class EmbeddedSource implements RepositorySource {
 
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
-    const mount = running ?? (await this.#start(repository));
+    const mount = running ?? { ...(await this.#start(repository)), anew: true };
     this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
       gone(repository, this.#options.logDirectory),
     );
@@ -87,8 +87,8 @@ class EmbeddedSource implements RepositorySource {
 
   async describe(repository: string): Promise<RepositoryFacts> {
     const status = await askClient(this.#socket(repository), 'GET', '/status');
-    const { revision, host, offline, cache, prefetch } = status as ClientStatus;
-    return { revision, host, offline, cacheBytes: cache.bytes, prefetch };
+    const { revision, host, offline, cache, prefetch, failure } = status as ClientStatus;
+    return { revision, host, offline, cacheBytes: cache.bytes, prefetch, failure: failure ?? null };
   }
 
   async release(repository: string): Promise<void> {
@@ -194,7 +194,7 @@ async function outcome(child: ChildProcess, repository: string): Promise<void> {
 
 function mountOf(status: unknown): RepositoryMount {
   const { mountpoint, revision } = status as { mountpoint: string; revision: number };
-  return { path: mountpoint, revision, whiteouts: SHOWN_WHITEOUTS };
+  return { path: mountpoint, revision, anew: false, whiteouts: SHOWN_WHITEOUTS };
 }
 
 function gone(repository: string, logs: string): ThinlayerError {

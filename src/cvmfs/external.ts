@@ -16,7 +16,7 @@ export function externalSource({ locate, directory }: ExternalOptions): Reposito
   /** To look is what makes autofs mount it. */
   const acquire = async (repository: string): Promise<RepositoryMount> => {
     const path = await locate(directory, [repository]);
-    if (path !== null) return { path, revision: null, whiteouts: [] };
+    if (path !== null) return { path, revision: null, anew: false, whiteouts: [] };
     throw new ThinlayerError(
       'unavailable',
       `the host has no ${directory}/${repository}; mount that repository there, or let thinlayer mount it (--storage-opt cvmfs.mount=embedded)`,

@@ -34,14 +34,13 @@ export async function configureThin(
 }
 
 /** Its requests are lines of `server.log` in the jail's directory. */
-export async function serveThin(jail: Jail): Promise<void> {
+export async function serveThin(
+  jail: Jail,
+  directory = join(PROJECT_ROOT, FIXTURES, 'thin/rev-1'),
+): Promise<void> {
   const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), String(PORT)];
   const log = join(jail.directory, 'server.log');
-  await jail.start({
-    name: 'server',
-    command: [...command, join(PROJECT_ROOT, FIXTURES, 'thin/rev-1')],
-    log,
-  });
+  await jail.start({ name: 'server', command: [...command, directory], log });
 }
 
 export function thinDescriptor(name = 'thin.json'): Promise<Buffer> {
