@@ -6,96 +6,29 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
-import type { IdMaps } from '../../src/core/model.js';
 import type { RepositorySource } from '../../src/core/repository.js';
 import { cvmfs2Source } from '../../src/cvmfs/cvmfs2-source.js';
 import type { Cvmfs2Options } from '../../src/cvmfs/cvmfs2-source.js';
 import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
-import { embeddedSource } from '../../src/cvmfs/embedded-source.js';
 import { externalSource } from '../../src/cvmfs/external.js';
 import { endsWithin } from '../../src/cvmfs/process-end.js';
 import { talk } from '../../src/cvmfs/talk-socket.js';
 import { loadAddon } from '../../src/host/addon.js';
-import { readHomeMounts } from '../../src/host/mountinfo.js';
 import { repositorySourceSuite } from '../conformance/repository-source.js';
 import type { SourceLab } from '../conformance/repository-source.js';
 import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
 import { FIXTURES } from '../pure/cvmfs/fixtures.js';
 import { check } from '../system/process.js';
-import { CVMFS_CLIENT, PROJECT_ROOT } from '../system/project.js';
+import { PROJECT_ROOT } from '../system/project.js';
 import { RepositoryServer } from '../unit/cvmfs/server.js';
 import { cannotMount } from './cvmfs-fixture.js';
 import { ScratchHome } from './scratch-home.js';
+import { embedded, labOf, placesBelow, placesOf, serverOf } from './source-lab.js';
+import type { Change, Places } from './source-lab.js';
 
 /** All its files belong to the user 990, who published it. */
 const DUCC_LAYER = '.layers/4a/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d/layerfs';
 const LAYER = 'layers/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d';
-
-interface Places {
-  readonly base: string;
-  readonly directory: string;
-  readonly configDirectory: string;
-  readonly logDirectory: string;
-  readonly runDirectory: string;
-  readonly idMaps: IdMaps;
-  readonly unmount: (mountpoint: string) => Promise<void>;
-  readonly isMounted: (repository: string) => Promise<boolean>;
-}
-
-interface Change {
-  readonly idMaps?: IdMaps;
-  readonly settings?: Readonly<Record<string, string>>;
-}
-
-/** A web server with the repository, and the configuration of a client of it. */
-async function placesOf(
-  t: TestContext,
-  { idMaps = { uids: [], gids: [] }, settings = {} }: Change = {},
-): Promise<{ places: Places; publish: () => Promise<void> }> {
-  const server = await RepositoryServer.start('thin/rev-1');
-  t.after(() => server.stop());
-  const home = await ScratchHome.make(t, 'h');
-  const base = home.path;
-  await configureThin(join(base, 'etc'), server.url, settings);
-  const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
-  return { places: placesBelow(base, idMaps), publish };
-}
-
-function placesBelow(base: string, idMaps: IdMaps): Places {
-  const addon = loadAddon();
-  return {
-    base,
-    directory: join(base, 'cvmfs'),
-    configDirectory: join(base, 'etc'),
-    logDirectory: join(base, 'log'),
-    runDirectory: join(base, 'run'),
-    idMaps,
-    unmount: (mountpoint) => addon.unmount(mountpoint),
-    isMounted: async (repository) => (await readHomeMounts(base)).repositories.includes(repository),
-  };
-}
-
-/** What a test left mounted is released at its end, before the server and the files are gone. */
-async function labOf(
-  t: TestContext,
-  make: (places: Places) => RepositorySource,
-  change: Change = {},
-): Promise<SourceLab> {
-  let last: RepositorySource | undefined;
-  t.after(async () => {
-    await last?.resolve(FQRN);
-    await last?.release(FQRN);
-  });
-  const { places, publish } = await placesOf(t, change);
-  const source = () => (last = make(places));
-  return { repository: FQRN, source, publish, directory: places.directory, ours: true };
-}
-
-const embedded = (places: Places): RepositorySource =>
-  embeddedSource({
-    ...places,
-    command: [process.execPath, CVMFS_CLIENT],
-  });
 
 /** A program `cvmfs2`, as PATH would have it. */
 async function standIn(base: string): Promise<string> {
@@ -206,12 +139,6 @@ for (const [name, make] of [
       assert.match(await readFile(join(path, LAYER, 'app/run.sh'), 'utf8'), /^#!/);
     },
   );
-}
-
-/** The process that has this mountpoint on its command line. */
-async function serverOf(mountpoint: string): Promise<number> {
-  const found = await check('pgrep', ['-f', `thinlayer-cvmfs.js.* ${mountpoint}( |$)`]);
-  return Number(found.trim().split('\n')[0]);
 }
 
 test('cvmfs2 that is not installed is told with what to do', { skip: cannotMount }, async (t) => {
