@@ -9,6 +9,7 @@ import { getSystemErrorName } from 'node:util';
 import { fromErrno } from '../../core/errno.js';
 import { ThinlayerError } from '../../core/errors.js';
 import type { IdMaps } from '../../core/model.js';
+import { repositoryName } from '../../core/repository-name.js';
 import type { ByteString } from '../../core/tree.js';
 import { loadCvmfsAddon } from './addon.js';
 import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
@@ -180,8 +181,7 @@ function check(options: MountOptions): void {
   for (const path of [mountpoint, cache]) {
     if (!isAbsolute(path) || path.includes('\0')) refuse(`not an absolute path: ${JSON.stringify(path)}`);
   }
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(fqrn))
-    refuse(`not a repository's name: ${JSON.stringify(fqrn)}`);
+  repositoryName(fqrn);
   if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6))
     refuse(`CVMFS_KCACHE_TIMEOUT has to be 0 to 1000000 seconds, and is ${kernelCacheSeconds}`);
   const mapped = [uidMap, gidMap].flatMap(({ entries, others }) => [...[...entries].flat(), others ?? 0]);
