@@ -158,6 +158,7 @@ test('bad arguments, and a mountpoint that is none, are refused', { skip }, asyn
     { mountOptions: ['suid'] },
     { mountOptions: [''] },
     { mountOptions: ['fsname=other'] },
+    { mountOptions: ['max_read=4096'] },
   ];
   for (const change of bad)
     await assert.rejects(attempt(change), { code: 'invalid_argument' }, JSON.stringify(change));

@@ -75,7 +75,7 @@ export async function mountOn(
       gidMap: view.gidMap,
       layers: args.layers,
       variables,
-      suid: args.suid || view.suid,
+      suid: args.suid ?? view.suid,
       hideMagicXattrs: view.magicXattrs === 'never',
       kernelCacheSeconds: view.kernelCacheSeconds,
       mountOptions: args.mountOptions,

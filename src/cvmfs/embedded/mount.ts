@@ -170,8 +170,9 @@ function face(native: NativeMount, mountpoint: string): CvmfsMount {
   };
 }
 
-/** Ours alone: what depends on them is decided by other options, or goes without saying. */
-const FIXED = /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*)$/s;
+/** Ours alone: what depends on them is decided by other options, goes without saying, or was agreed upon with the kernel. */
+const FIXED =
+  /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*|max_read=.*)$/s;
 
 function check(options: MountOptions): void {
   const { mountpoint, cache, fqrn, kernelCacheSeconds, owner, uidMap, gidMap } = options;
