@@ -62,7 +62,8 @@ export interface MountOptions {
   readonly variables: Readonly<Record<string, string>>;
   /** Whether setuid bits count. */
   readonly suid: boolean;
-  readonly hideMagicXattrs: boolean;
+  /** Where they are listed. */
+  readonly magicXattrs: NativeOptions['magicXattrs'];
   readonly kernelCacheSeconds: number;
   readonly mountOptions: readonly string[];
 }
@@ -196,7 +197,7 @@ function check(options: MountOptions): void {
 }
 
 function nativeOptions(options: MountOptions): Omit<NativeOptions, 'looksAhead'> {
-  const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner, namespace } = options;
+  const { fqrn, cache, layers, variables, magicXattrs, kernelCacheSeconds, owner, namespace } = options;
   const ids = (all: number | undefined, { entries, others }: IdMap, ranges: IdMaps['uids']): NativeIds => ({
     all: all ?? null,
     map: [...entries].flat(),
@@ -205,7 +206,7 @@ function nativeOptions(options: MountOptions): Omit<NativeOptions, 'looksAhead'>
   });
   return {
     mountpoint: normalize(options.mountpoint).replace(/(?<=.)\/+$/, ''),
-    ...{ fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds },
+    ...{ fqrn, cache, layers, variables, magicXattrs, kernelCacheSeconds },
     uids: ids(owner?.uid, options.uidMap, namespace.uids),
     gids: ids(owner?.gid, options.gidMap, namespace.gids),
     mountOptions: [
