@@ -31,13 +31,13 @@ export interface NativeMount {
   readonly gid: number;
 }
 
-/** native/mount.cc. */
+/** native/mount.cc, native/places.cc. */
 export interface MountFunctions {
   /** Makes `target` (0700) if it is missing. After a failure neither mount nor `target` is left. */
   mountOverlay(mount: NativeMount): Promise<void>;
   /**
-   * The first of `paths`, relative to `root`, that is a directory; null if there is none. ELOOP for a symlink, EXDEV for a
-   * way out of `root`.
+   * The first of `paths`, relative to `root`, that is a directory; null if there is nothing. ENOTDIR for a file or a symlink, EXDEV
+   * for a way out of `root`.
    */
   locateDirectory(root: string, paths: readonly string[]): Promise<string | null>;
   /** Detaches all mounts stacked on `path`, removes the directory. Missing: success. */
