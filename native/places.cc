@@ -1,6 +1,7 @@
 // Directories in network file systems, whoever mounts them: to look may wait for long, hence the lane.
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 
 #include "addon.h"
 #include "call.h"
+#include "directory.h"
 #include "fd.h"
 #include "worker.h"
 
@@ -48,6 +50,32 @@ std::optional<std::string> Locate(const std::string& root, const std::vector<std
   return std::nullopt;
 }
 
+// Asks no server. Before Linux 5.8 nobody can tell: then it is taken for one.
+bool IsMountRoot(const Fd& directory, const std::string& path) {
+  struct statx status;
+  if (statx(directory.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) != 0) Fail("statx", path);
+  return (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0 ||
+         (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+bool IsEmpty(const Fd& directory, const std::string& path) {
+  Fd readable = OpenDirectory(directory.get(), ".", path);
+  return readable && List(readable.get(), path).empty();
+}
+
+// A repository can lie there without being a mount: where all of /cvmfs is one, or a copy.
+std::string LookAtRepository(const std::string& root, const std::string& name) {
+  const std::string path = root + "/" + name;
+  Fd top(open(root.c_str(), kDirectory));
+  if (!top && errno == ENOENT) return "absent";
+  if (!top) Fail("open", root);
+  Fd found = OpenBelow(top, name);
+  if (!found && errno == ENOENT) return "absent";
+  if (!found && IsNoDirectory(errno)) FailNoDirectory(path);
+  if (!found) Fail("openat2", path);
+  return IsMountRoot(found, path) || !IsEmpty(found, path) ? "there" : "empty";
+}
+
 std::vector<std::string> Strings(const Napi::Array& array) {
   std::vector<std::string> strings;
   for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
@@ -65,10 +93,18 @@ Napi::Value LocateDirectoryJs(const Napi::CallbackInfo& info) {
                     }));
 }
 
+Napi::Value LookAtRepositoryJs(const Napi::CallbackInfo& info) {
+  return Submit(info.Env(), Lane::kMount,
+                std::make_unique<FunctionJob<std::string>>(
+                    [root = StringAt(info, 0), name = StringAt(info, 1)] { return LookAtRepository(root, name); },
+                    [](Napi::Env env, std::string& state) { return Napi::String::New(env, state); }));
+}
+
 }  // namespace
 
 void RegisterPlaces(Napi::Env env, Napi::Object exports) {
   exports.Set("locateDirectory", Napi::Function::New(env, LocateDirectoryJs, "locateDirectory"));
+  exports.Set("lookAtRepository", Napi::Function::New(env, LookAtRepositoryJs, "lookAtRepository"));
 }
 
 }  // namespace thinlayer

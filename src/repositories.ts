@@ -17,6 +17,7 @@ import { DEFAULT_DIRECTORY } from './cvmfs/embedded/config/load.js';
 import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
 import { loadAddon } from './host/addon.js';
+import type { PlaceFunctions } from './host/addon.js';
 import { tryLock } from './host/lock.js';
 import { readHomeMounts } from './host/mountinfo.js';
 
@@ -53,7 +54,11 @@ function makeSource(
   };
   switch (kind) {
     case 'external':
-      return externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
+      return externalSource({
+        lookAt: (directory, repository) =>
+          loadAddon<PlaceFunctions>().lookAtRepository(directory, repository),
+        directory: HOST_REPOSITORIES,
+      });
     case 'embedded':
       return embeddedSource({
         ...places,

@@ -44,6 +44,15 @@ export interface MountFunctions {
   unmount(path: string): Promise<void>;
 }
 
+/** `empty`: a directory with nothing in it, on which nothing is mounted. */
+export type RepositoryPlace = 'there' | 'empty' | 'absent';
+
+/** native/places.cc. */
+export interface PlaceFunctions {
+  /** Where the host has its repositories; autofs may mount it for this. ENOTDIR for a file or a symlink. */
+  lookAtRepository(directory: string, repository: string): Promise<RepositoryPlace>;
+}
+
 /** native/probe.cc. */
 export interface ProbeFunctions {
   /** Whether readdir of a directory, which must not be empty, tells the types of its entries. */

@@ -1,7 +1,7 @@
 /** All sources of repositories, with real mounts of a signed repository. */
 
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -14,6 +14,7 @@ import { externalSource } from '../../src/cvmfs/external.js';
 import { endsWithin } from '../../src/cvmfs/process-end.js';
 import { talk } from '../../src/cvmfs/talk-socket.js';
 import { loadAddon } from '../../src/host/addon.js';
+import type { PlaceFunctions } from '../../src/host/addon.js';
 import { repositorySourceSuite } from '../conformance/repository-source.js';
 import type { SourceLab } from '../conformance/repository-source.js';
 import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
@@ -54,6 +55,9 @@ async function standInLab(t: TestContext, change: Change = {}): Promise<SourceLa
   return lab;
 }
 
+const externalOn = (directory: string): RepositorySource =>
+  externalSource({ lookAt: (...place) => loadAddon<PlaceFunctions>().lookAtRepository(...place), directory });
+
 /** The host's mount is a bind mount of a plain tree; to publish is to write into it. */
 async function externalLab(t: TestContext): Promise<SourceLab> {
   const home = await ScratchHome.make(t, 'h');
@@ -67,8 +71,7 @@ async function externalLab(t: TestContext): Promise<SourceLab> {
     repository: FQRN,
     directory,
     ours: false,
-    source: () =>
-      externalSource({ locate: (root, paths) => loadAddon().locateDirectory(root, paths), directory }),
+    source: () => externalOn(directory),
     publish: () => cp(join(tree, LAYER), newer, { recursive: true }),
   };
 }
@@ -216,4 +219,38 @@ test('nobody on a talk socket is told apart from one that fails', async () => {
     message: /"pid" on \/nowhere/,
   });
   await assert.rejects(talk(FIXTURES, 'pid'), { message: /does not answer/ });
+});
+
+test('what the host has in place of a repository is told', { skip: cannotMount }, async (t) => {
+  const { path } = await ScratchHome.make(t, 'h');
+  const [nowhere, directory] = [join(path, 'nowhere'), join(path, 'cvmfs')];
+  const acquire = (below: string, repository = FQRN) => externalOn(below).acquire(repository, {});
+  const absent = {
+    code: 'unavailable',
+    message: /the host has no \S+\/thin\.example\.org; mount .*embedded/,
+  };
+  await assert.rejects(acquire(nowhere), absent);
+  await mkdir(directory);
+  await assert.rejects(acquire(directory), absent);
+  await mkdir(join(directory, FQRN));
+  await assert.rejects(acquire(directory), {
+    code: 'unavailable',
+    message:
+      /nothing is mounted on \S+\/thin\.example\.org, an empty directory; see whether autofs .*embedded/,
+  });
+  await check('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, FQRN)]);
+  assert.equal((await acquire(directory)).path, join(directory, FQRN));
+  await writeFile(join(directory, 'file.example.org'), '');
+  await symlink(FQRN, join(directory, 'link.example.org'));
+  for (const name of ['file.example.org', 'link.example.org'])
+    await assert.rejects(acquire(directory, name), {
+      code: 'failed_precondition',
+      message: new RegExp(`${name}: ENOTDIR .* where a directory has to be`),
+    });
+});
+
+test('repositories that lie below one mount are there, without mounts of their own', async (t) => {
+  const { path } = await ScratchHome.make(t, 'h');
+  await mkdir(join(path, 'cvmfs', FQRN, 'layers'), { recursive: true });
+  assert.equal((await externalOn(join(path, 'cvmfs')).acquire(FQRN, {})).path, join(path, 'cvmfs', FQRN));
 });
