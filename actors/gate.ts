@@ -1,9 +1,11 @@
 /**
  * The queue in front of a layer's actor: first come, first served, bounded, and a caller that gives up leaves it.
- * It is here and not in the machine, so that a machine sees one request at a time and its states stay few.
+ * It is here and not in the machine, so that a machine sees one request at a time and its states stay few. A wider one
+ * bounds how many threads look into one repository.
  */
 
 import { ThinlayerError } from '../src/core/errors.js';
+import type { ErrorContext } from '../src/core/errors.js';
 
 /** More waiting callers than this is a fault of the caller or a hung mount: better a clear refusal than a growing heap. */
 const MAX_WAITING = 1024;
@@ -13,22 +15,27 @@ interface Waiter {
 }
 
 export class Gate {
-  readonly #name: string;
-  #busy = false;
+  readonly #subject: string;
+  readonly #width: number;
+  readonly #context: ErrorContext;
+  #inside = 0;
   readonly #waiting: Waiter[] = [];
 
-  constructor(name: string) {
-    this.#name = name;
+  /** `subject`: what is behind it, for messages, like `layer abc`; `context`, for its errors. `width`: so many pass at once. */
+  constructor(subject: string, context: ErrorContext = {}, width = 1) {
+    this.#subject = subject;
+    this.#context = context;
+    this.#width = width;
   }
 
   get idle(): boolean {
-    return !this.#busy && this.#waiting.length === 0;
+    return this.#inside === 0 && this.#waiting.length === 0;
   }
 
   /** Runs `work` when all that came before is done. Rejects with `aborted` if `signal` aborts while it waits, `resource_exhausted` if too many wait. */
   async pass<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (this.#busy) await this.#queue(signal);
-    else this.#busy = true;
+    if (this.#inside === this.#width) await this.#queue(signal);
+    else this.#inside += 1;
     try {
       return await work();
     } finally {
@@ -40,14 +47,14 @@ export class Gate {
     if (this.#waiting.length >= MAX_WAITING) {
       throw new ThinlayerError(
         'resource_exhausted',
-        `${MAX_WAITING} requests already wait for layer ${this.#name}; one before them hangs, or its caller repeats too often`,
-        { layer: this.#name },
+        `${MAX_WAITING} requests already wait for ${this.#subject}; one before them hangs, or its caller repeats too often`,
+        this.#context,
       );
     }
     return new Promise((resolve, reject) => {
       const giveUp = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(gaveUp(this.#name));
+        reject(this.#gaveUp());
       };
       const waiter = {
         enter: () => {
@@ -55,22 +62,21 @@ export class Gate {
           resolve();
         },
       };
-      if (signal?.aborted) return reject(gaveUp(this.#name));
+      if (signal?.aborted) return reject(this.#gaveUp());
       signal?.addEventListener('abort', giveUp, { once: true });
       this.#waiting.push(waiter);
     });
   }
 
-  /** The next waiter inherits `busy`: nobody can slip in between. */
+  /** The next waiter inherits the place: nobody can slip in between. */
   #leave(): void {
     const next = this.#waiting.shift();
     if (next) next.enter();
-    else this.#busy = false;
+    else this.#inside -= 1;
   }
-}
 
-function gaveUp(layer: string): ThinlayerError {
-  return new ThinlayerError('aborted', `the caller went away while its request waited for layer ${layer}`, {
-    layer,
-  });
+  #gaveUp(): ThinlayerError {
+    const message = `the caller went away while its request waited for ${this.#subject}`;
+    return new ThinlayerError('aborted', message, this.#context);
+  }
 }

@@ -17,12 +17,13 @@ import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js
 import { beginStart, endStart } from './starts.js';
 import type { Grounds } from './lowers.js';
 import { layerMachine } from './layer.machine.js';
-import type { Work } from './layer.machine.js';
+import type { Unmounting, Work } from './layer.machine.js';
 
 /** The machine with its work bound to one opened home. Made once an opening: `provide` costs far more than an actor. */
 export function layerMachineOn(grounds: Grounds) {
   const { engine } = grounds;
   return layerMachine.provide({
+    guards: { isStranded: ({ context }) => grounds.repositories.stranded.has(holderOf(context.id)) },
     actors: {
       createLayer: fromPromise<LayerInfo, Work<'layer.create'>>(({ input }) => createLayer(engine, input)),
       applyLayer: fromPromise<LayerInfo, Work<'layer.apply'>>(({ input, signal }) =>
@@ -31,9 +32,7 @@ export function layerMachineOn(grounds: Grounds) {
       mountLayer: fromPromise<string, Work<'layer.attach'>>(({ input, signal }) =>
         mountLayer(grounds, input, signal),
       ),
-      unmountLayer: fromPromise<void, Work<'layer.detach' | 'layer.remove'>>(({ input }) =>
-        unmountLayer(grounds, input.id),
-      ),
+      unmountLayer: fromPromise<void, Work<Unmounting>>(({ input }) => unmountLayer(grounds, input.id)),
       removeLayer: fromPromise<void, Work<'layer.remove'>>(({ input }) => removeLayer(engine, input.id)),
       reloadLayer: fromPromise<LayerInfo | undefined, Work<'layer.repair'>>(({ input }) =>
         engine.store.reload(input.id),
@@ -104,7 +103,20 @@ function checkParent(engine: Engine, parent: LayerId, id: LayerId): void {
   checkDepth({ record: { id } }, info.depth + own, engine.config.options.maxLowers);
 }
 
-async function mountLayer(
+async function mountLayer(grounds: Grounds, work: Work<'layer.attach'>, stop: AbortSignal): Promise<string> {
+  const names = repositoriesOf(grounds.engine.store.links(work.id).lowers);
+  if (names.length === 0) return mountOnce(grounds, work, stop);
+  const losses = grounds.repositories.losses.watch(names);
+  try {
+    return await mountOnce(grounds, work, stop);
+  } catch (error) {
+    // What failed on a mount that is no more may work on the one that takes its place.
+    if (!(await losses.explains(error))) throw error;
+    return mountOnce(grounds, work, stop);
+  }
+}
+
+async function mountOnce(
   grounds: Grounds,
   { id, request }: Work<'layer.attach'>,
   stop: AbortSignal,
@@ -135,12 +147,12 @@ function eitherOf(
   };
 }
 
-/** A lease is given back after the unmount only: until then the mount reads from the repository. */
+/** Leases and masks are given back after the unmount only: until then the mount reads from them. */
 async function unmountLayer(grounds: Grounds, id: LayerId): Promise<void> {
   const { engine } = grounds;
   await engine.mounter.unmount(mountpointOf(engine, id));
   const layer = engine.store.get(id);
-  if (!layer) return;
+  if (!layer) return engine.masks.release(holderOf(id));
   const { lowers } = engine.store.links(id);
   if (layer.record.kind === 'container') endStart(engine, holderOf(id), lowers);
   await releaseLowers(grounds, holderOf(id), lowers);
@@ -159,7 +171,7 @@ export function holderOf(id: LayerId): string {
 }
 
 /** The store tells nothing of a broken layer; its mountpoint is where the layout has it. */
-function mountpointOf(engine: Engine, id: LayerId): string {
+export function mountpointOf(engine: Engine, id: LayerId): string {
   return engine.store.get(id)?.paths.merged ?? join(engine.config.home, id, 'merged');
 }
 

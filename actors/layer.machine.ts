@@ -41,6 +41,9 @@ export interface Work<T extends LayerRequest['type'] = LayerRequest['type']> {
   readonly request: RequestOf<T>;
 }
 
+/** Requests for which a layer is unmounted; an attach mounts it again. */
+export type Unmounting = 'layer.attach' | 'layer.detach' | 'layer.remove';
+
 function work<V, T extends LayerRequest['type']>() {
   return fromPromise<V, Work<T>>(() => Promise.reject(new Error('this actor was not provided')));
 }
@@ -61,7 +64,7 @@ const setupLayer = setup({
     createLayer: work<LayerInfo, 'layer.create'>(),
     applyLayer: work<LayerInfo, 'layer.apply'>(),
     mountLayer: work<string, 'layer.attach'>(),
-    unmountLayer: work<void, 'layer.detach' | 'layer.remove'>(),
+    unmountLayer: work<void, Unmounting>(),
     removeLayer: work<void, 'layer.remove'>(),
     reloadLayer: work<LayerInfo | undefined, 'layer.repair'>(),
   },
@@ -72,7 +75,9 @@ const setupLayer = setup({
     breakDown: assign((_, params: { error: unknown }) => ({
       broken: asThinlayerError(params.error).message,
     })),
-    nowMounted: assign({ mounted: true, uses: 1 }),
+    nowMounted: assign({ mounted: true, uses: ({ context }) => context.uses + 1 }),
+    /** For a moment: those who use it go on to do so. */
+    nowBetweenMounts: assign({ mounted: false }),
     nowUnmounted: assign({ mounted: false, uses: 0 }),
     nowUnused: assign({ uses: 0 }),
     addUse: assign({ uses: ({ context }) => context.uses + 1 }),
@@ -99,6 +104,8 @@ const setupLayer = setup({
     isBroken: ({ context }) => context.broken !== undefined,
     isAbsent: ({ context }) => context.info === undefined,
     isMounted: ({ context }) => context.mounted,
+    /** It is mounted on a repository's mount that is no more: all that it shows is errors. See layer.logic.ts. */
+    isStranded: () => false,
     isApplied: ({ context }) => context.info?.record.state === 'applied',
     needsMount: ({ context }) => context.info !== undefined && needsMount(context.info),
     hasOtherUses: ({ context }) => context.uses > 1,
@@ -216,18 +223,24 @@ export const layerMachine = setupLayer.createMachine({
           target: 'settling',
           actions: ['nowMounted', { type: 'replyWith', params: ({ event }) => ({ value: event.output }) }],
         },
-        onError: { target: 'settling', actions: { type: 'replyError', params: ({ event }) => event } },
+        onError: {
+          target: 'settling',
+          actions: ['nowUnmounted', { type: 'replyError', params: ({ event }) => event }],
+        },
       },
     },
     mounted: {
       on: {
         'layer.create': { actions: 'answerSameCreation' },
-        'layer.attach': {
-          actions: [
-            'addUse',
-            { type: 'answerWith', params: ({ context }) => ({ value: context.info?.paths.merged }) },
-          ],
-        },
+        'layer.attach': [
+          { guard: 'isStranded', target: 'renewing', actions: 'remember' },
+          {
+            actions: [
+              'addUse',
+              { type: 'answerWith', params: ({ context }) => ({ value: context.info?.paths.merged }) },
+            ],
+          },
+        ],
         'layer.detach': [
           { guard: 'hasOtherUses', actions: ['dropUse', 'answer'] },
           { target: 'unmounting', actions: 'remember' },
@@ -237,10 +250,19 @@ export const layerMachine = setupLayer.createMachine({
         'layer.apply': { actions: { type: 'refuse', params: { state: 'mounted' } } },
       },
     },
+    /** `docker restart` attaches before it lets go: with the old mount nothing could start. */
+    renewing: {
+      invoke: {
+        src: 'unmountLayer',
+        input: workOf<Unmounting>,
+        onDone: { target: 'mounting', actions: 'nowBetweenMounts' },
+        onError: { target: 'settling', actions: { type: 'replyError', params: ({ event }) => event } },
+      },
+    },
     unmounting: {
       invoke: {
         src: 'unmountLayer',
-        input: workOf<'layer.detach' | 'layer.remove'>,
+        input: workOf<Unmounting>,
         onDone: [
           { guard: 'isRemoval', target: 'removing', actions: 'nowUnmounted' },
           { target: 'settling', actions: ['nowUnmounted', 'reply'] },

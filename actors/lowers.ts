@@ -1,6 +1,7 @@
 /** From what a layer stands on to directories that can be mounted or read: those in CVMFS are leased and looked up. */
 
 import { ThinlayerError, undone } from '../src/core/errors.js';
+import type { ErrorCode } from '../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../src/core/model.js';
 import type { Engine, Mask } from '../src/core/ports.js';
 import type { RepositoryMount } from '../src/core/repository.js';
@@ -14,11 +15,13 @@ export interface Grounds {
   readonly repositories: Repositories;
 }
 
+export function thinLayersOf(lowers: readonly LowerLayer[]): ThinLayer[] {
+  return lowers.filter((lower) => typeof lower !== 'string');
+}
+
 /** The repositories in which some of `lowers` are, each once. */
 export function repositoriesOf(lowers: readonly LowerLayer[]): string[] {
-  if (lowers.every((lower) => typeof lower === 'string')) return [];
-  const names = lowers.flatMap((lower) => (typeof lower === 'string' ? [] : [lower.repository]));
-  return [...new Set(names)];
+  return [...new Set(thinLayersOf(lowers).map(({ repository }) => repository))];
 }
 
 /** Where a lower is, until its repository is released. */
@@ -45,11 +48,13 @@ export async function leaseLowers(
   const names = repositoriesOf(lowers);
   if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
-  try {
-    return await Promise.all(lowers.map((lower) => place(grounds, mounts, lower)));
-  } catch (error) {
-    throw await undone(error, () => grounds.repositories.release(holder, names));
-  }
+  // All of them have ended before anything is given back.
+  const found = await Promise.allSettled(
+    lowers.map((lower) => place(grounds, mounts, holder, lower, cancel)),
+  );
+  const failure = found.find((result) => result.status === 'rejected');
+  if (failure) throw await undone(failure.reason, () => releaseLowers(grounds, holder, lowers));
+  return found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
 export async function releaseLowers(
@@ -57,28 +62,68 @@ export async function releaseLowers(
   holder: string,
   lowers: readonly LowerLayer[],
 ): Promise<void> {
-  await grounds.repositories.release(holder, repositoriesOf(lowers));
+  const names = repositoriesOf(lowers);
+  if (names.length === 0) return;
+  await grounds.engine.masks.release(holder);
+  await grounds.repositories.release(holder, names);
 }
 
 async function place(
   grounds: Grounds,
   mounts: ReadonlyMap<string, RepositoryMount>,
+  holder: string,
   lower: LowerLayer,
+  cancel: Cancel,
 ): Promise<Place> {
   if (typeof lower === 'string') return ownPlace(lower);
+  const mount = mounts.get(lower.repository);
+  if (!mount) throw new Error(`${lower.repository} was not leased`);
+  try {
+    return await find(grounds, mount, holder, lower, cancel);
+  } catch (error) {
+    throw await explained(grounds, lower, error);
+  }
+}
+
+async function find(
+  grounds: Grounds,
+  mount: RepositoryMount,
+  holder: string,
+  lower: ThinLayer,
+  cancel: Cancel,
+): Promise<Place> {
   const { engine, repositories } = grounds;
   const { repository } = lower;
-  const mount = mounts.get(repository);
-  if (!mount) throw new Error(`${repository} was not leased`);
   const paths = pathsOf(lower);
-  const found = await engine.mounter.locate(mount.path, paths);
-  if (found !== null) return masked(engine, mount, lower, found);
+  const look = <T>(work: () => Promise<T>) => repositories.look(repository, work, cancel);
+  const locate = ({ path }: RepositoryMount) => look(() => engine.mounter.locate(path, paths));
+  const found = await locate(mount);
+  if (found !== null) return look(() => masked(engine, mount, holder, lower, found));
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
-  const afterwards = await engine.mounter.locate(newest.path, paths);
-  if (afterwards !== null) return masked(engine, newest, lower, afterwards);
+  const afterwards = await locate(newest);
+  if (afterwards !== null) return look(() => masked(engine, newest, holder, lower, afterwards));
   throw notPublished(newest, lower, paths);
 }
+
+/** The kernel says EIO, or that nobody answers; the repository's client knows why. */
+async function explained(
+  { engine }: Grounds,
+  { digest, repository }: ThinLayer,
+  failure: unknown,
+): Promise<unknown> {
+  if (!(failure instanceof ThinlayerError) || !UNREADABLE.has(failure.code)) return failure;
+  // One that does not answer either explains nothing.
+  const facts = await engine.repositories.describe?.(repository).catch(() => null);
+  const reason = facts?.failure ?? facts?.offline;
+  return new ThinlayerError(
+    'unavailable',
+    `layer ${digest} of a thin image cannot be read in the repository ${repository}: ${failure.message}${reason ? `; its client says: ${reason}` : ''}`,
+    { op: 'mount', cause: failure },
+  );
+}
+
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['data_loss', 'unavailable', 'internal']);
 
 function ownPlace(path: string): Place {
   return { lower: path, path, mask: null };
@@ -88,12 +133,14 @@ function ownPlace(path: string): Place {
 async function masked(
   { masks }: Engine,
   mount: RepositoryMount,
+  holder: string,
   lower: ThinLayer,
   path: string,
 ): Promise<Place> {
   const inside = path.slice(mount.path.length + 1);
   const isShown = mount.whiteouts.some((directory) => inside.startsWith(`${directory}/`));
-  return { lower, path, mask: isShown ? null : await masks.of(lower.repository, inside, path) };
+  const mask = isShown ? null : await masks.hold(holder, lower.repository, inside, path);
+  return { lower, path, mask };
 }
 
 function notPublished(

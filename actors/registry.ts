@@ -39,6 +39,8 @@ export interface RegistryOptions {
   readonly now: () => number;
   /** Told of each actor that died, for the log. */
   readonly died: (id: LayerId, cause: unknown) => void;
+  /** Told why the number of a layer's uses could not be kept for the next daemon, for the log. */
+  readonly usesUnkept: (id: LayerId, cause: unknown) => void;
 }
 
 export class LayerRegistry {
@@ -49,8 +51,10 @@ export class LayerRegistry {
   /** Layers whose actor may be dropped, the longest resting first. */
   readonly #resting = new Set<LayerId>();
   readonly #quarantine: Quarantine;
-  /** Mounted layers whose actor is not made yet: found so at the opening, or left so by an actor that died. */
-  readonly #mounted: Set<LayerId>;
+  /** Mounted layers and their uses: what an actor made now, or a daemon that comes next, has to know. */
+  readonly #mounted: Map<LayerId, number>;
+  /** Of those with more than one use, what is kept on disk. */
+  readonly #kept: Map<LayerId, number>;
 
   readonly #stopWatching: () => void;
 
@@ -59,7 +63,8 @@ export class LayerRegistry {
     this.#engine = engine;
     this.#options = options;
     this.#machine = layerMachineOn(grounds);
-    this.#mounted = new Set(engine.mounted);
+    this.#mounted = new Map(engine.mounted);
+    this.#kept = new Map([...engine.mounted].filter(([, uses]) => uses > 1));
     this.#quarantine = new Quarantine(options.now);
     this.#stopWatching = options.feed.whenWatched(() => this.#watchActors());
   }
@@ -72,7 +77,7 @@ export class LayerRegistry {
       try {
         return await this.#mailbox(id, entry).ask(request);
       } finally {
-        this.#noteMount(id, entry);
+        await this.#noteMount(id, entry);
       }
     };
     return entry.gate.pass(turn, signal).finally(() => this.#rest(id, entry));
@@ -91,7 +96,7 @@ export class LayerRegistry {
       const { uses, mounted } = snapshot.context;
       yield { id, state: stateName(snapshot.value), uses, mounted };
     }
-    for (const id of this.#mounted) {
+    for (const id of this.#mounted.keys()) {
       if (!this.#entries.get(id)?.actor) yield { id, ...this.#beforeItsActor(id) };
     }
   }
@@ -114,7 +119,7 @@ export class LayerRegistry {
   /** As an actor made now would start. */
   #beforeItsActor(id: LayerId): { state: string; uses: number; mounted: boolean } {
     const state = this.#engine.store.broken().has(id) ? 'failed' : 'mounted';
-    return { state, uses: 1, mounted: true };
+    return { state, uses: this.#mounted.get(id) ?? 1, mounted: true };
   }
 
   #watchActors(): void {
@@ -126,7 +131,7 @@ export class LayerRegistry {
   #entry(id: LayerId): Entry {
     const found = this.#entries.get(id);
     if (found) return found;
-    const entry = { gate: new Gate(id), actor: undefined, mailbox: undefined };
+    const entry = { gate: new Gate(`layer ${id}`, { layer: id }), actor: undefined, mailbox: undefined };
     this.#entries.set(id, entry);
     return entry;
   }
@@ -142,7 +147,7 @@ export class LayerRegistry {
     const { store } = this.#engine;
     const actor = createActor(this.#machine, {
       id,
-      input: { id, info: store.get(id), broken: store.broken().get(id), uses: this.#mounted.has(id) ? 1 : 0 },
+      input: { id, info: store.get(id), broken: store.broken().get(id), uses: this.#mounted.get(id) ?? 0 },
     });
     const mailbox = new Mailbox(actor, `layer ${id}`, (cause) => {
       this.#quarantine.died(id);
@@ -157,11 +162,27 @@ export class LayerRegistry {
     return mailbox;
   }
 
-  /** What a next actor of this layer would have to know, should this one die. */
-  #noteMount(id: LayerId, { actor }: Entry): void {
+  async #noteMount(id: LayerId, { actor }: Entry): Promise<void> {
     if (!actor) return;
-    if (actor.getSnapshot().context.mounted) this.#mounted.add(id);
+    const { mounted, uses } = actor.getSnapshot().context;
+    // An unmount that failed leaves no use, and a mount: a next actor must not take the layer for unmounted.
+    if (mounted) this.#mounted.set(id, Math.max(uses, 1));
     else this.#mounted.delete(id);
+    const kept = this.#kept.get(id) ?? 1;
+    if (uses > kept) await this.#keepUses(id);
+    // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
+    else if (uses < kept) setImmediate(() => void this.#keepUses(id));
+  }
+
+  async #keepUses(id: LayerId): Promise<void> {
+    const uses = this.#mounted.get(id) ?? 0;
+    if (uses > 1) this.#kept.set(id, uses);
+    else if (!this.#kept.delete(id)) return;
+    try {
+      await this.#engine.uses.keep(id, uses);
+    } catch (cause) {
+      this.#options.usesUnkept(id, cause);
+    }
   }
 
   /** A layer that rests may be broken, or mended, by what happened to those it stands on. */

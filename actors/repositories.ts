@@ -3,12 +3,13 @@
 import { createActor, fromPromise } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
-import { undone } from '../src/core/errors.js';
-import type { ThinlayerError } from '../src/core/errors.js';
+import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { RepositoryMount, RepositoryRequest, RepositorySource } from '../src/core/repository.js';
 import type { Cancel } from '../src/core/service.js';
 import { Mailbox } from './ask.js';
 import type { Feed } from './feed.js';
+import { Gate } from './gate.js';
+import { Losses } from './losses.js';
 import { repositoryMachine } from './repository.machine.js';
 import { stateName } from './state-name.js';
 import { Stranded } from './stranded.js';
@@ -19,7 +20,11 @@ export const GRACE_MS = 300_000;
 /** Holds what nobody has asked for yet. */
 const PREPARATION = 'preparation';
 
+/** Threads that look into one repository. One that hangs would otherwise take all there are, from the others too. */
+const LOOKS = 4;
+
 interface Entry {
+  readonly looks: Gate;
   readonly actor: ActorRefFrom<typeof repositoryMachine>;
   readonly mailbox: Mailbox<RepositoryRequest, RepositoryMount | undefined>;
 }
@@ -49,10 +54,11 @@ export class Repositories {
   readonly #entries = new Map<string, Entry>();
   readonly #stopWatching: () => void;
   readonly stranded = new Stranded();
+  readonly losses = new Losses();
 
   constructor(source: RepositorySource, options: RepositoriesOptions) {
     this.#options = options;
-    this.#machine = machineOn(source);
+    this.#machine = machineOn(source, (repository) => this.#madeAnew(repository));
     const unwatch = source.watch((repository, reason) => this.#lost(repository, reason));
     const unobserve = options.feed.whenWatched(() => {
       for (const { actor } of this.#entries.values()) options.feed.observe(actor);
@@ -117,6 +123,11 @@ export class Repositories {
     await Promise.all(held.map(({ mailbox }) => mailbox.ask({ type: 'repository.release', holder })));
   }
 
+  /** Runs `work`, which looks beneath the mount, when its turn has come. Rejects as `Gate.pass` does. */
+  look<T>(repository: string, work: () => Promise<T>, { signal }: Cancel): Promise<T> {
+    return this.#entry(repository).looks.pass(work, signal);
+  }
+
   async refresh(repository: string): Promise<RepositoryMount> {
     return mountOf(await this.#entry(repository).mailbox.ask({ type: 'repository.refresh' }));
   }
@@ -149,6 +160,18 @@ export class Repositories {
     this.#options.lost(repository, reason);
     this.stranded.add(actor.getSnapshot().context.holders, reason);
     actor.send({ type: 'mount.lost', reason });
+    this.losses.note(repository);
+  }
+
+  /** Who held it before stands on a mount that is no more. Those who wait for this one are no holders yet. */
+  #madeAnew(repository: string): void {
+    const holders = this.#entries.get(repository)?.actor.getSnapshot().context.holders ?? [];
+    const reason = new ThinlayerError(
+      'unavailable',
+      `the process that served the repository ${repository} ended while no thinlayerd ran. It is started again; containers that run on it have to be restarted`,
+      { op: 'mount' },
+    );
+    if (this.stranded.add(holders, reason).length > 0) this.#options.lost(repository, reason);
   }
 
   async #lease(holder: string, repository: string, { signal }: Cancel): Promise<RepositoryMount> {
@@ -179,7 +202,7 @@ export class Repositories {
         died(repository, cause);
       },
     );
-    const entry = { actor, mailbox };
+    const entry = { actor, mailbox, looks: new Gate(`the repository ${repository}`, {}, LOOKS) };
     this.#entries.set(repository, entry);
     feed.observe(actor);
     actor.start();
@@ -187,11 +210,18 @@ export class Repositories {
   }
 }
 
-function machineOn(source: RepositorySource): typeof repositoryMachine {
+function machineOn(
+  source: RepositorySource,
+  madeAnew: (repository: string) => void,
+): typeof repositoryMachine {
   return repositoryMachine.provide({
     actors: {
       resolveRepository: fromPromise(({ input }) => source.resolve(input.repository)),
-      mountRepository: fromPromise(({ input, signal }) => source.acquire(input.repository, { signal })),
+      mountRepository: fromPromise(async ({ input, signal }) => {
+        const mount = await source.acquire(input.repository, { signal });
+        if (mount.anew) madeAnew(input.repository);
+        return mount;
+      }),
       refreshRepository: fromPromise(({ input }) => source.refresh(input.repository)),
       unmountRepository: fromPromise(({ input }) => source.release(input.repository)),
     },

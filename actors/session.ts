@@ -10,9 +10,9 @@ import type { Archive, Engine } from '../src/core/ports.js';
 import type { ByteStream, Cancel } from '../src/core/service.js';
 import { Calls } from './calls.js';
 import { Holds } from './holds.js';
-import { holderOf, known } from './layer.logic.js';
+import { holderOf, known, mountpointOf } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
-import { leaseLowers, releaseLowers, repositoriesOf, stackOf } from './lowers.js';
+import { leaseLowers, releaseLowers, repositoriesOf, stackOf, thinLayersOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
@@ -121,10 +121,19 @@ export class Session {
     );
   }
 
-  /** Unmounts what a failed detach left, and repositories in use by nobody; a layer with uses is somebody's, whatever dockerd says at its end. */
+  /**
+   * dockerd's orderly end, with no container of its own left running. Unmounted are layers that are no container's root
+   * by the kernel's word, whatever uses were counted: their ends got lost while this daemon was away. And repositories that
+   * nobody uses then.
+   */
   async cleanup(): Promise<void> {
-    const unused = [...this.registry.states()].filter((s) => s.mounted && s.uses === 0);
-    for (const { id } of unused) await this.detach(id);
+    const mounted = [...this.registry.states()].filter((s) => s.mounted);
+    const targets = mounted.map(({ id }) => mountpointOf(this.engine, id));
+    const used = await this.engine.mounter.usedByContainers(targets);
+    const unused = mounted.filter((_, index) => !used.has(targets[index] ?? ''));
+    for (const { id, uses } of unused) {
+      for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
+    }
     await this.repositories.retire();
   }
 
@@ -138,12 +147,13 @@ export class Session {
     return info && !needsMount(info) ? info.paths.diff : undefined;
   }
 
-  /** The containers of mounted layers read from their repositories already. */
+  /** The containers of mounted layers read from their repositories already, and from masks. */
   #adopt(): void {
     const holders = new Map<string, string[]>();
-    for (const id of this.engine.mounted) {
-      if (!this.engine.store.get(id)) continue;
-      for (const repository of repositoriesOf(known(this.engine, id).lowers)) {
+    for (const id of this.engine.mounted.keys()) {
+      const lowers = this.engine.store.get(id)?.lowers ?? null;
+      this.engine.masks.adopt(holderOf(id), lowers && thinLayersOf(lowers));
+      for (const repository of repositoriesOf(lowers ?? [])) {
         holders.set(repository, [...(holders.get(repository) ?? []), holderOf(id)]);
       }
     }

@@ -5,8 +5,15 @@ import type { ThinlayerError } from '../src/core/errors.js';
 export class Stranded {
   readonly #causes = new Map<string, ThinlayerError>();
 
-  add(holders: Iterable<string>, cause: ThinlayerError): void {
-    for (const holder of holders) this.#causes.set(holder, cause);
+  /** The first cause stays. Answers those of which none was known. */
+  add(holders: Iterable<string>, cause: ThinlayerError): string[] {
+    const added = [...holders].filter((holder) => !this.#causes.has(holder));
+    for (const holder of added) this.#causes.set(holder, cause);
+    return added;
+  }
+
+  has(holder: string): boolean {
+    return this.#causes.has(holder);
   }
 
   remove(holder: string): void {

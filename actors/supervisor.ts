@@ -26,6 +26,8 @@ export interface SupervisorOptions {
   readonly now: () => number;
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
+  /** Told why the number of a layer's uses could not be kept for the next daemon. */
+  readonly usesUnkept: (id: LayerId, cause: unknown) => void;
   readonly repositoryDied: (repository: string, cause: unknown) => void;
   /** Told of a repository that nobody uses and that could not be unmounted at the end. */
   readonly repositoryLeft: (cause: unknown) => void;
@@ -40,7 +42,7 @@ export class Supervisor implements LayerService {
   readonly #options: SupervisorOptions;
   readonly #actor: ActorRefFrom<ReturnType<typeof supervisorMachineWith>>;
   /** Openings come one after the other. */
-  readonly #openings = new Gate('supervisor');
+  readonly #openings = new Gate('the home');
   #session: Session | null = null;
 
   constructor(options: SupervisorOptions) {
@@ -202,6 +204,7 @@ export class Supervisor implements LayerService {
       feed: this.feed,
       now: this.#options.now,
       died: this.#options.died,
+      usesUnkept: this.#options.usesUnkept,
       repositoryDied: this.#options.repositoryDied,
       repositoryLost: this.#options.repositoryLost,
       repositoryUnprepared: this.#options.repositoryUnprepared,

@@ -63,9 +63,10 @@ Napi::Value SetXattrJs(const Napi::CallbackInfo& info) {
                     });
 }
 
+// Those of a network file system are asked for too.
 Napi::Value GetXattrJs(const Napi::CallbackInfo& info) {
   using Value = std::optional<std::string>;
-  return Submit(info.Env(), Lane::kFile,
+  return Submit(info.Env(), Lane::kRemote,
                 std::make_unique<FunctionJob<Value>>(
                     [path = StringAt(info, 0), name = StringAt(info, 1)] { return GetXattr(path, name); },
                     [](Napi::Env env, Value& value) -> Napi::Value {

@@ -84,7 +84,7 @@ std::vector<std::string> Strings(const Napi::Array& array) {
 
 Napi::Value LocateDirectoryJs(const Napi::CallbackInfo& info) {
   using Found = std::optional<std::string>;
-  return Submit(info.Env(), Lane::kMount,
+  return Submit(info.Env(), Lane::kRemote,
                 std::make_unique<FunctionJob<Found>>(
                     [root = StringAt(info, 0), paths = Strings(info[1].As<Napi::Array>())] { return Locate(root, paths); },
                     [](Napi::Env env, Found& found) -> Napi::Value {
@@ -94,7 +94,7 @@ Napi::Value LocateDirectoryJs(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LookAtRepositoryJs(const Napi::CallbackInfo& info) {
-  return Submit(info.Env(), Lane::kMount,
+  return Submit(info.Env(), Lane::kRemote,
                 std::make_unique<FunctionJob<std::string>>(
                     [root = StringAt(info, 0), name = StringAt(info, 1)] { return LookAtRepository(root, name); },
                     [](Napi::Env env, std::string& state) { return Napi::String::New(env, state); }));

@@ -59,7 +59,7 @@ class TreeWalkObject : public Napi::ObjectWrap<TreeWalkObject> {
     }
     const bool names_only = info[2].ToBoolean();
     // Whose contents are not wanted may lie on a network: it must not hold up those that wait for disks.
-    lane_ = names_only ? Lane::kMount : Lane::kFile;
+    lane_ = names_only ? Lane::kRemote : Lane::kFile;
     walk_ = std::make_shared<TreeWalk>(info[0].As<Napi::String>().Utf8Value(), std::move(only), names_only);
   }
 

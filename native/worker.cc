@@ -81,7 +81,9 @@ Pool& PoolOf(Lane lane) {
   static Pool* mounts = new Pool(16);
   static Pool* files = new Pool(std::max(4u, std::thread::hardware_concurrency()));
   static Pool* records = new Pool(16);
+  static Pool* remotes = new Pool(64);
   if (lane == Lane::kMount) return *mounts;
+  if (lane == Lane::kRemote) return *remotes;
   return lane == Lane::kFile ? *files : *records;
 }
 

@@ -37,9 +37,10 @@ class Job {
 };
 
 enum class Lane {
-  kMount,  // mount, umount, probes: may hang for long
+  kMount,  // mount, umount, probes, whatever reads below mounts of others: may hang for long
   kFile,   // trees, quotas
   kRecord, // small changes that wait for the journal: enough of them at once to share its commits
+  kRemote, // looks into a network file system: those of a dead server must leave threads for the others
 };
 
 // Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled.

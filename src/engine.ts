@@ -4,11 +4,9 @@ import type { Logger } from 'pino';
 
 import { createArchive } from './archive/archive.js';
 import { deriveMask } from './archive/derive-mask.js';
-import { asThinlayerError } from './core/errors.js';
-import { keepMasks } from './core/masks.js';
 import { toHostId } from './core/model.js';
 import type { LayerId } from './core/model.js';
-import type { Engine, Masks, Quota } from './core/ports.js';
+import type { Engine, Mounter, Quota } from './core/ports.js';
 import type { HomeConfig } from './core/service.js';
 import { loadAddon } from './host/addon.js';
 import type { DiskFunctions, HostAddon } from './host/addon.js';
@@ -24,10 +22,13 @@ import { createTreeReader } from './host/tree-reader.js';
 import type { TreeReaderFunctions } from './host/tree-reader.js';
 import { nativeTreeWriters } from './host/tree-writer.js';
 import type { TreeWriterAddon } from './host/tree-writer.js';
+import { dropMasks, masksOf } from './masks.js';
+import type { Derive } from './masks.js';
 import { repositorySource } from './repositories.js';
-import { createMasks } from './store/masks.js';
 import { openStore } from './store/open.js';
 import type { OpenedStore } from './store/open.js';
+import { homePaths } from './store/paths.js';
+import { openUseCounts } from './store/use-counts.js';
 
 type Addon = HostAddon & DiskFunctions & TreeReaderFunctions & TreeWriterAddon;
 
@@ -77,43 +78,31 @@ interface Parts {
   readonly log: Logger;
 }
 
-async function assemble({
-  config,
-  addon,
-  store,
-  probe,
-  mounted,
-  mountedRepositories,
-  left,
-  log,
-}: Parts): Promise<Engine> {
+async function assemble(parts: Parts): Promise<Engine> {
+  const { config, addon, store, probe, mounted, mountedRepositories, log } = parts;
   const mounter = createMounter(addon, {
     ...probe.overlay,
     home: config.home,
     uid: toHostId(config.idMaps.uids, 0),
     gid: toHostId(config.idMaps.gids, 0),
   });
-  for (const orphan of store.orphans) {
-    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
-    await mounter.unmount(`${config.home}/${orphan}/merged`);
-  }
-  for (const target of left) await mounter.unmount(target);
-  const inUse = new Set([...mounted].filter((id) => !store.orphans.includes(id)));
+  await unmountLeft(mounter, parts);
+  const inUse = await openUseCounts({
+    directory: homePaths(config.home).uses,
+    disk: createDisk(addon),
+    mounted: [...mounted].filter((id) => !store.orphans.includes(id)),
+    resumed: config.resumed,
+  });
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];
   const archive = createArchive(reader, writers, overlayPrefix);
-  const { sync } = config.options;
-  const masks = createMasks({
-    home: config.home,
-    derive: (tree, mask) => deriveMask(reader, writers, overlayPrefix, tree, mask),
-    throwAway: (path, name) => store.throwAway(path, name),
-    syncfs: sync === 'off' ? () => Promise.resolve() : (path) => addon.syncfs(path),
-  });
+  const derive: Derive = (tree, mask) => deriveMask(reader, writers, overlayPrefix, tree, mask);
+  const masks = masksOf(config, addon, store, derive, log);
   log.info(
     {
       home: config.home,
       layers: [...store.list()].length,
-      mounted: inUse.size,
+      mounted: inUse.found.size,
       broken: store.broken().size,
     },
     `${config.home} is open`,
@@ -128,18 +117,18 @@ async function assemble({
     archive,
     repositories,
     masks,
-    mounted: inUse,
+    mounted: inUse.found,
+    uses: inUse,
     mountedRepositories,
   };
 }
 
-/** Masks that stay too long only take room. */
-async function dropMasks(store: OpenedStore, masks: Masks, log: Logger): Promise<void> {
-  try {
-    await keepMasks(store, masks);
-  } catch (error) {
-    log.warn({ err: error }, `masks of layers that are gone stay: ${asThinlayerError(error).message}`);
+async function unmountLeft(mounter: Mounter, { config, store, left, log }: Parts): Promise<void> {
+  for (const orphan of store.orphans) {
+    log.warn({ layer: orphan }, `unmounting ${orphan}, which is mounted but has no record`);
+    await mounter.unmount(`${config.home}/${orphan}/merged`);
   }
+  for (const target of left) await mounter.unmount(target);
 }
 
 /** The store sets quotas, but what this file system can is known only after the store has taken the lock. */

@@ -21,6 +21,9 @@ import { checkDirectory } from './host/directory.js';
 import { openLog } from './host/log.js';
 import { listenOn } from './host/unix-socket.js';
 
+/** `resumed`: see HomeConfig. */
+type Open = (request: InitRequest, resumed: boolean) => Promise<void>;
+
 async function serve(args: DaemonArguments): Promise<void> {
   const log = openLog(args.logLevel);
   const supervisor = new Supervisor({
@@ -31,6 +34,11 @@ async function serve(args: DaemonArguments): Promise<void> {
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
     repositoryLost: (repository, { message }) => log.error({ repository }, message),
+    usesUnkept: (layer, cause) =>
+      log.warn(
+        { layer, err: cause },
+        `if thinlayerd ends before dockerd lets go of layer ${layer}, it may be unmounted too early: ${asThinlayerError(cause).message}`,
+      ),
     repositoryUnprepared: (cause) =>
       log.warn(
         { err: cause },
@@ -38,7 +46,7 @@ async function serve(args: DaemonArguments): Promise<void> {
       ),
     version: VERSION,
   });
-  const open = (request: InitRequest) => openHome(supervisor, args, request);
+  const open: Open = (request, resumed) => openHome(supervisor, args, request, resumed);
   await checkPlaces(args.storageOptions);
 
   const driver = createGraphDriverServer({
@@ -91,14 +99,10 @@ async function recall(args: DaemonArguments, log: Logger): Promise<InitRequest |
 }
 
 /** Never rejects: a failure is told to whoever calls next. */
-async function reopen(
-  open: (request: InitRequest) => Promise<void>,
-  remembered: InitRequest,
-  log: Logger,
-): Promise<void> {
+async function reopen(open: Open, remembered: InitRequest, log: Logger): Promise<void> {
   log.info({ home: remembered.home }, `opening ${remembered.home}, as dockerd last said`);
   try {
-    await open(remembered);
+    await open(remembered, true);
     await checkPlaces(remembered.options).catch((error: unknown) =>
       log.warn(asThinlayerError(error).message),
     );
@@ -107,11 +111,17 @@ async function reopen(
   }
 }
 
-function openHome(supervisor: Supervisor, args: DaemonArguments, request: InitRequest): Promise<void> {
+function openHome(
+  supervisor: Supervisor,
+  args: DaemonArguments,
+  request: InitRequest,
+  resumed: boolean,
+): Promise<void> {
   return supervisor.open({
     home: request.home,
     options: parseOptions([...args.storageOptions, ...request.options]),
     idMaps: { uids: request.uids, gids: request.gids },
+    resumed,
   });
 }
 
@@ -121,13 +131,10 @@ async function checkPlaces(storageOptions: readonly string[]): Promise<void> {
   if (cvmfsConfigDirectory !== null) await checkDirectory('cvmfs.config_dir', cvmfsConfigDirectory);
 }
 
-function remembering(
-  open: (request: InitRequest) => Promise<void>,
-  args: DaemonArguments,
-): ServerOptions['init'] {
+function remembering(open: Open, args: DaemonArguments): ServerOptions['init'] {
   return async (request) => {
     await checkPlaces(request.options);
-    await open(request);
+    await open(request, false);
     await saveInit(args.state, request);
   };
 }

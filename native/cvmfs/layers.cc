@@ -21,6 +21,17 @@ std::string_view DeletedName(std::string_view mark) {
   return IsFileName(name) && !StartsWith(name, kMark) ? name : std::string_view();
 }
 
+bool HasMark(CatalogTree& tree, const std::string& directory, std::string_view mark) {
+  return IsFileName(mark) && tree.Find(directory + "/" + std::string(mark)) != nullptr;
+}
+
+// Deleted, and made anew in the same layer.
+bool IsReplaced(CatalogTree& tree, const std::string& directory) {
+  const size_t slash = directory.rfind('/');
+  const std::string around = directory.substr(0, slash);
+  return IsInLayers(around) && HasMark(tree, around, std::string(kMark) + directory.substr(slash + 1));
+}
+
 EntryPtr Whiteout(const Entry& mark, const std::string& directory) {
   auto entry = std::make_shared<Entry>();
   entry->name = DeletedName(mark.name);
@@ -47,7 +58,7 @@ EntryPtr FindInLayer(CatalogTree& tree, const std::string& directory, const std:
   std::string mark = std::string(kMark) + name;
   if (!IsFileName(mark)) return nullptr;
   EntryPtr deletes = tree.Find(directory + "/" + mark);
-  return deletes ? Whiteout(*deletes, directory) : nullptr;
+  return deletes && !IsCutOff(tree, directory) ? Whiteout(*deletes, directory) : nullptr;
 }
 
 std::vector<EntryPtr> ListLayer(CatalogTree& tree, const std::string& directory) {
@@ -57,6 +68,7 @@ std::vector<EntryPtr> ListLayer(CatalogTree& tree, const std::string& directory)
   std::unordered_set<std::string_view> names;
   std::for_each(all.begin(), marks, [&](auto& entry) { names.insert(entry->name); });
   std::vector<EntryPtr> shown(all.begin(), marks);
+  if (IsCutOff(tree, directory)) return shown;
   for (; marks != all.end(); ++marks) {
     std::string_view deleted = DeletedName((*marks)->name);
     if (!deleted.empty() && names.count(deleted) == 0) shown.push_back(Whiteout(**marks, directory));
@@ -65,7 +77,14 @@ std::vector<EntryPtr> ListLayer(CatalogTree& tree, const std::string& directory)
 }
 
 bool IsOpaque(CatalogTree& tree, const std::string& directory) {
-  return tree.Find(directory + "/" + std::string(kOpaque)) != nullptr;
+  return HasMark(tree, directory, kOpaque) || IsReplaced(tree, directory);
+}
+
+bool IsCutOff(CatalogTree& tree, std::string directory) {
+  for (; IsInLayers(directory); directory.erase(directory.rfind('/'))) {
+    if (IsOpaque(tree, directory)) return true;
+  }
+  return false;
 }
 
 }  // namespace thinlayer::cvmfs

@@ -16,11 +16,15 @@ constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
 bool IsInLayers(const std::string& directory);
 
 // As CatalogTree::Find and List, below such a directory: NAME is a whiteout (character device 0:0) if there is a
-// `.wh.NAME` and no NAME; what serves as a mark, and `.cvmfscatalog`, is not there.
+// `.wh.NAME` and no NAME; what serves as a mark, and `.cvmfscatalog`, is not there. No whiteouts where the directory is cut off.
 EntryPtr FindInLayer(CatalogTree& tree, const std::string& directory, const std::string& name);
 std::vector<EntryPtr> ListLayer(CatalogTree& tree, const std::string& directory);
 
+// A directory of a layer, whose path begins with "/": it has a `.wh..wh..opq`, or there is a `.wh.NAME` beside it.
 bool IsOpaque(CatalogTree& tree, const std::string& directory);
+
+// Whether that, or a directory around it, is opaque: overlayfs then has nothing to merge with it, and would list its whiteouts.
+bool IsCutOff(CatalogTree& tree, std::string directory);
 
 }  // namespace thinlayer::cvmfs
 

@@ -44,12 +44,18 @@ class Invalidation {
 
   bool IsSame(const std::string& path) {
     try {
-      return before_.CatalogOf(path)->object() == after_.CatalogOf(path)->object();
+      auto before = before_.CatalogOf(path), after = after_.CatalogOf(path);
+      return before->object() == after->object() && IsCutOffAlike(before->mountpoint());
     } catch (const Missing&) {
       return false;
     } catch (const Fault&) {
       return false;
     }
+  }
+
+  // Whether a catalog's whiteouts are shown may depend on those around it.
+  bool IsCutOffAlike(const std::string& mountpoint) {
+    return repository_.IsCutOff(before_, mountpoint) == repository_.IsCutOff(after_, mountpoint);
   }
 
   // Nothing if its catalog cannot be had.

@@ -6,7 +6,7 @@ export function repositoryLine({ repository, state, holders, cause, facts }: Rep
   const told = [
     ...(facts ? [`revision ${facts.revision}`, `${facts.cacheBytes} bytes in the cache`] : []),
     ...(facts?.prefetch ? [prefetched(facts.prefetch)] : []),
-    ...[facts?.offline, cause].filter((text) => typeof text === 'string'),
+    ...[facts?.offline, facts?.failure, cause].filter((text) => typeof text === 'string'),
   ];
   return `${state.padEnd(10)} ${String(holders).padStart(4)}  ${repository}  ${told.join('; ')}`;
 }

@@ -52,6 +52,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EUCLEAN: { code: 'data_loss', advice: CORRUPT },
   EBADMSG: { code: 'data_loss', advice: CORRUPT },
   ENOTCONN: { code: 'unavailable', advice: GONE },
+  ECONNABORTED: { code: 'unavailable', advice: GONE },
   ESTALE: { code: 'unavailable', advice: GONE },
   ETIMEDOUT: { code: 'unavailable', advice: GONE },
   EHOSTDOWN: { code: 'unavailable', advice: GONE },

@@ -23,7 +23,7 @@ export interface OverlayMount {
 
 export interface PlanInput {
   readonly layer: LayerInfo;
-  /** `l/NAME` links of the ancestors as absolute paths, uppermost first. */
+  /** `l/NAME` links of the ancestors, and layers in CVMFS, as absolute paths, uppermost first. */
   readonly lowerLinks: readonly string[];
   readonly ownLink: string;
   readonly label: string | null;
@@ -38,11 +38,13 @@ export interface PlanInput {
 export function planMount(input: PlanInput): OverlayMount | null {
   const { layer, options } = input;
   if (input.lowerLinks.length === 0) return null;
-  checkDepth(layer, input.lowerLinks.length, options.maxLowers);
+  // Thin images repeat layers, empty ones above all. The upper place decides what is seen, and overlayfs takes each but once.
+  const lowers = [...new Set(input.lowerLinks)];
+  checkDepth(layer, lowers.length, options.maxLowers);
   return {
     type: 'overlay',
     target: layer.paths.merged,
-    lowers: layer.committed ? [input.ownLink, ...input.lowerLinks] : input.lowerLinks,
+    lowers: layer.committed ? [input.ownLink, ...lowers] : lowers,
     writable: layer.committed ? null : { upper: layer.paths.diff, work: layer.paths.work },
     options: options.mountOptions,
     context: input.label ?? layer.record.mountLabel,

@@ -17,6 +17,8 @@ export interface Mounter {
    * through a symlink. Null if there is none. May wait for a network: never holds up other calls.
    */
   locate(root: string, paths: readonly string[]): Promise<string | null>;
+  /** Of these mountpoints of ours, those whose file system is some container's root. */
+  usedByContainers(targets: readonly string[]): Promise<ReadonlySet<string>>;
   /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
   unmount(target: string): Promise<void>;
 }
@@ -29,11 +31,18 @@ export interface Mask {
 
 export interface Masks {
   /**
-   * For the layer of a repository that stands in `tree`; null if it has no whiteouts. Derived once for each layer: what is published
-   * under a name does not change.
+   * For what is published now as that layer of a repository, and stands in `tree`; null if it has no whiteouts. Derived once for
+   * each content. It stays until `holder` releases what it holds; after a failure, too, it has to.
    */
-  of(repository: string, path: string, tree: string): Promise<Mask | null>;
-  /** Begins to delete those of all other layers. */
+  hold(holder: string, repository: string, path: string, tree: string): Promise<Mask | null>;
+  /**
+   * A holder that was found mounted on `layers`, or, null, on whatever: nobody knows on which of their masks, so all of these stay
+   * until it releases them.
+   */
+  adopt(holder: string, layers: readonly ThinLayer[] | null): void;
+  /** Begins to delete those of its masks that nobody else holds, and of which another content has taken the place. Never rejects. */
+  release(holder: string): Promise<void>;
+  /** Begins to delete those of all other layers that nobody holds. */
   keep(layers: readonly ThinLayer[]): Promise<void>;
 }
 
@@ -102,6 +111,15 @@ export interface Archive {
   sizeBetween(newer: string, older: string | null, cancel?: Cancel): Promise<number>;
 }
 
+/**
+ * How many uses dockerd has of layers that it has several of (copies from a running container, its export and commit), kept
+ * for a daemon that comes after this one while dockerd goes on. Without them the end of the first would unmount all.
+ */
+export interface UseCounts {
+  /** One or none: forgotten. Calls for one layer are made one after the other. */
+  keep(layer: LayerId, uses: number): Promise<void>;
+}
+
 /** Project quotas of a file system. */
 export interface Quota {
   /** Limits what may be stored below `directory`, which is empty. `failed_precondition` says what to do where the file system cannot. */
@@ -128,8 +146,9 @@ export interface Engine {
   readonly archive: Archive;
   readonly repositories: RepositorySource;
   readonly masks: Masks;
-  /** Layers that the kernel had mounted when the home was opened. */
-  readonly mounted: ReadonlySet<LayerId>;
+  /** Layers that the kernel had mounted when the home was opened, and their uses. */
+  readonly mounted: ReadonlyMap<LayerId, number>;
+  readonly uses: UseCounts;
   /** Repositories that a daemon of before had mounted below the home. */
   readonly mountedRepositories: readonly string[];
 }

@@ -9,6 +9,8 @@ export interface RepositoryMount {
   readonly path: string;
   /** Null where the source cannot tell. */
   readonly revision: number | null;
+  /** It was mounted just now. False: it was there, mounted by a daemon of before, say. */
+  readonly anew: boolean;
   /** Directories below which whiteouts of layers are shown as overlayfs knows them. Elsewhere they are files `.wh.NAME`. */
   readonly whiteouts: readonly string[];
 }
@@ -35,6 +37,8 @@ export interface RepositoryFacts {
   readonly cacheBytes: number;
   /** Null: it is off. */
   readonly prefetch: PrefetchCounts | null;
+  /** What could not be read last, and why; null: nothing, lately. */
+  readonly failure: string | null;
 }
 
 /** One line of what an administrator sees of a repository. */

@@ -16,6 +16,11 @@ export interface HomeConfig {
   readonly home: string;
   readonly options: DriverOptions;
   readonly idMaps: IdMaps;
+  /**
+   * It was this daemon alone that began anew: dockerd goes on, and still holds the uses that it held. False: dockerd itself
+   * began, and a layer that is found mounted has one use, as its own drivers count then.
+   */
+  readonly resumed: boolean;
 }
 
 export interface Cancel {

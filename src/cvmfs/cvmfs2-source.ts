@@ -81,7 +81,7 @@ class Cvmfs2Source implements RepositorySource {
 
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
-    const mount = running ?? (await this.#start(repository));
+    const mount = running ?? { ...(await this.#start(repository)), anew: true };
     const pid = await this.#pid(repository);
     this.#watches.start(repository, watchProcess(pid), () => gone(repository, this.#options.logDirectory));
     return mount;
@@ -188,7 +188,7 @@ class Cvmfs2Source implements RepositorySource {
   async #mount(repository: string): Promise<RepositoryMount> {
     const answer = await this.#talk(repository, 'revision');
     const revision = /^\d+$/.test(answer) ? Number(answer) : null;
-    return { path: this.#mountpoint(repository), revision, whiteouts: [] };
+    return { path: this.#mountpoint(repository), revision, anew: false, whiteouts: [] };
   }
 
   async #pid(repository: string): Promise<number> {

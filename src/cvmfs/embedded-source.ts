@@ -81,7 +81,7 @@ class EmbeddedSource implements RepositorySource {
 
   async acquire(repository: string): Promise<RepositoryMount> {
     const found = await this.#find(repository);
-    const mount = 'path' in found ? found : await this.#start(repository, found);
+    const mount = 'path' in found ? found : { ...(await this.#start(repository, found)), anew: true };
     this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
       gone(repository, this.#options.logDirectory),
     );
@@ -94,8 +94,8 @@ class EmbeddedSource implements RepositorySource {
 
   async describe(repository: string): Promise<RepositoryFacts> {
     const status = await askClient(this.#socket(repository), 'GET', '/status');
-    const { revision, host, offline, cache, prefetch } = status as ClientStatus;
-    return { revision, host, offline, cacheBytes: cache.bytes, prefetch };
+    const { revision, host, offline, cache, prefetch, failure } = status as ClientStatus;
+    return { revision, host, offline, cacheBytes: cache.bytes, prefetch, failure: failure ?? null };
   }
 
   async release(repository: string): Promise<void> {
@@ -118,9 +118,12 @@ class EmbeddedSource implements RepositorySource {
    */
   async #find(repository: string): Promise<RepositoryMount | ClientLock> {
     const end = performance.now() + this.#patienceMs;
-    for (;;) {
-      const found = (await this.#running(repository)) ?? (await this.#options.lock(this.#lock(repository)));
-      if (found) return found;
+    for (let waited = false; ; waited = true) {
+      const running = await this.#running(repository);
+      // Nobody stands yet on what was still being mounted.
+      if (running) return { ...running, anew: waited };
+      const lock = await this.#options.lock(this.#lock(repository));
+      if (lock) return lock;
       if (performance.now() > end) throw this.#late(repository);
       await delay(LOOK_SOON_MS);
     }
@@ -200,7 +203,7 @@ class EmbeddedSource implements RepositorySource {
 
 function mountOf(status: unknown): RepositoryMount {
   const { mountpoint, revision } = status as { mountpoint: string; revision: number };
-  return { path: mountpoint, revision, whiteouts: SHOWN_WHITEOUTS };
+  return { path: mountpoint, revision, anew: false, whiteouts: SHOWN_WHITEOUTS };
 }
 
 function gone(repository: string, logs: string): ThinlayerError {

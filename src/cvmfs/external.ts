@@ -22,7 +22,7 @@ export function externalSource({ lookAt, directory }: ExternalOptions): Reposito
     const path = `${directory}/${repository}`;
     switch (await look(lookAt, directory, repository)) {
       case 'there':
-        return { path, revision: null, whiteouts: [] };
+        return { path, revision: null, anew: false, whiteouts: [] };
       case 'empty':
         throw notMounted(path, `nothing is mounted on ${path}, an empty directory; see whether autofs runs`);
       case 'absent':

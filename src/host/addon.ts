@@ -69,7 +69,7 @@ export interface HostFunctions {
   /** Writes out everything of the file system that holds `path`. */
   syncfs(path: string): Promise<void>;
   setXattr(path: string, name: string, value: string): Promise<void>;
-  /** Null if there is no such attribute. */
+  /** Null if there is no such attribute. May wait for a network: holds up no work on files of ours. */
   getXattr(path: string, name: string): Promise<string | null>;
 }
 

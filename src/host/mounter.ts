@@ -5,6 +5,7 @@ import { fromErrno, isErrno } from '../core/errno.js';
 import type { OverlayMount } from '../core/mount-plan.js';
 import type { Mounter } from '../core/ports.js';
 import type { MountApi, MountFunctions } from './addon.js';
+import { usedByContainers } from './container-roots.js';
 import { joined } from './joined.js';
 
 /** What this kernel's overlayfs is like (see probe.ts). */
@@ -58,6 +59,7 @@ export function createMounter(addon: MountFunctions, config: MounterConfig): Mou
         throw fromErrno(error, { op: 'look up', path: root });
       }
     },
+    usedByContainers: (targets) => usedByContainers(targets),
     async unmount(target) {
       try {
         await addon.unmount(target);

@@ -1,21 +1,21 @@
-/** The masks of layers in CVMFS, kept in the home: `masks/KEY/above` and `below`, or an empty `masks/KEY` where none is needed. */
+/** The masks of layers in CVMFS, kept in the home: `masks/PLACE/VERSION/above` and `below`. */
 
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { fromErrno, isErrno } from '../core/errno.js';
 import type { ThinLayer } from '../core/model.js';
 import type { Mask, Masks } from '../core/ports.js';
 import { pathsOf } from '../core/thin-descriptor.js';
+import { MaskPlace } from './mask-place.js';
+import { MaskVersions } from './mask-versions.js';
+import type { MaskWork } from './mask-versions.js';
 
-export interface MasksOptions {
+export interface MasksOptions extends MaskWork {
   readonly home: string;
-  /** Fills the two directories from the layer in `tree`; false: it has no whiteouts. */
-  readonly derive: (tree: string, mask: Mask) => Promise<boolean>;
-  /** See OpenedStore. */
-  readonly throwAway: (path: string, name: string) => Promise<void>;
-  readonly syncfs: (path: string) => Promise<void>;
+  /** Told why a mask stays that nobody needs. */
+  readonly left: (error: unknown) => void;
 }
 
 export function createMasks(options: MasksOptions): Masks {
@@ -30,67 +30,74 @@ function keyOf(repository: string, path: string): string {
 class MaskDirectory implements Masks {
   readonly #options: MasksOptions;
   readonly #directory: string;
-  /** One derivation however many ask; also those that ended well, which are not looked for on disk again. */
-  readonly #masks = new Map<string, Promise<Mask | null>>();
+  readonly #places = new Map<string, MaskPlace>();
+  readonly #holders = new Map<string, Set<MaskPlace>>();
+  /** Stand on layers of which nothing is known. */
+  readonly #blind = new Set<string>();
 
   constructor(options: MasksOptions) {
     this.#options = options;
     this.#directory = join(options.home, 'masks');
   }
 
-  of(repository: string, path: string, tree: string): Promise<Mask | null> {
-    const key = keyOf(repository, path);
-    const known = this.#masks.get(key);
-    if (known) return known;
-    const mask = this.#find(key, tree).catch((error: unknown) => {
-      this.#masks.delete(key);
+  async hold(holder: string, repository: string, path: string, tree: string): Promise<Mask | null> {
+    try {
+      return await this.#taken(holder, keyOf(repository, path)).hold(holder, tree);
+    } catch (error) {
       throw fromErrno(error, { op: `derive the whiteouts of /${path} of ${repository}`, path: tree });
-    });
-    this.#masks.set(key, mask);
-    return mask;
-  }
-
-  async keep(layers: readonly ThinLayer[]): Promise<void> {
-    const keys = layers.flatMap((layer) => pathsOf(layer).map((path) => keyOf(layer.repository, path)));
-    const wanted = new Set(keys.flatMap((key) => [key, ...(this.#masks.has(key) ? [`.${key}`] : [])]));
-    for (const name of (await this.#list('.')) ?? []) {
-      if (wanted.has(name)) continue;
-      this.#masks.delete(name);
-      await this.#options.throwAway(join(this.#directory, name), `mask${name}`);
     }
   }
 
-  async #find(key: string, tree: string): Promise<Mask | null> {
-    const names = await this.#list(key);
-    if (names !== null) return names.length > 0 ? maskIn(join(this.#directory, key)) : null;
-    return this.#derive(key, tree);
+  adopt(holder: string, layers: readonly ThinLayer[] | null): void {
+    if (layers === null) this.#blind.add(holder);
+    else for (const key of keysOf(layers)) this.#taken(holder, key).adopt(holder);
   }
 
-  /** Whole, and on disk, before it has its name: half of one would let deleted files come back. */
-  async #derive(key: string, tree: string): Promise<Mask | null> {
-    const { derive, throwAway, syncfs } = this.#options;
-    const [draft, place] = [join(this.#directory, `.${key}`), join(this.#directory, key)];
-    await throwAway(draft, `mask.${key}`);
-    const mask = maskIn(draft);
-    for (const path of [mask.above, mask.below]) await mkdir(path, { recursive: true, mode: 0o755 });
-    const needed = await derive(tree, mask);
-    if (!needed) for (const path of [mask.above, mask.below]) await throwAway(path, `mask.${key}`);
-    await syncfs(draft);
-    await rename(draft, place);
-    return needed ? maskIn(place) : null;
+  async release(holder: string): Promise<void> {
+    const places = [...(this.#holders.get(holder) ?? [])];
+    this.#holders.delete(holder);
+    this.#blind.delete(holder);
+    await Promise.all(places.map((place) => place.release(holder)));
   }
 
-  /** Null if there is no such directory. */
-  async #list(name: string): Promise<string[] | null> {
+  async keep(layers: readonly ThinLayer[]): Promise<void> {
+    const wanted = new Set(keysOf(layers));
+    for (const key of await this.#list()) {
+      if (wanted.has(key)) continue;
+      const place = this.#place(key);
+      await place.clear();
+      if (place.isFree) this.#places.delete(key);
+    }
+  }
+
+  #taken(holder: string, key: string): MaskPlace {
+    const place = this.#place(key);
+    this.#holders.set(holder, (this.#holders.get(holder) ?? new Set<MaskPlace>()).add(place));
+    return place;
+  }
+
+  #place(key: string): MaskPlace {
+    const place = this.#places.get(key) ?? this.#newPlace(key);
+    this.#places.set(key, place);
+    return place;
+  }
+
+  #newPlace(key: string): MaskPlace {
+    const { published, left } = this.#options;
+    const versions = new MaskVersions(this.#options, join(this.#directory, key));
+    return new MaskPlace({ versions, published, left, keepsAll: () => this.#blind.size > 0 });
+  }
+
+  async #list(): Promise<string[]> {
     try {
-      return await readdir(join(this.#directory, name));
+      return await readdir(this.#directory);
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) return null;
+      if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
   }
 }
 
-function maskIn(directory: string): Mask {
-  return { above: join(directory, 'above'), below: join(directory, 'below') };
+function keysOf(layers: readonly ThinLayer[]): string[] {
+  return layers.flatMap((layer) => pathsOf(layer).map((path) => keyOf(layer.repository, path)));
 }

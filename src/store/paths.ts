@@ -5,10 +5,12 @@
  *   <home>/                   0710, group of the mapped root: a remapped container root may pass through, not list
  *     .lock                   held while a daemon works on this home
  *     .trash/ID.RANDOM        0700; removed layers, deleted in the background and again at each start
+ *     .uses/ID                0700; how many uses a layer has, where it is more than one
  *     l/LINK                  0700; symlink to ../ID/diff
  *     cvmfs/                  mountpoints of repositories; the store leaves it alone
- *     masks/KEY/above, below  what makes overlayfs honour the whiteouts of a layer in CVMFS; empty KEY: it has none
- *     masks/.KEY/             one being derived
+ *     masks/PLACE/VERSION/    above, below: what makes overlayfs honour the whiteouts of a layer in CVMFS, as it was published at
+ *                             its place then; empty: it has none
+ *     masks/PLACE/.VERSION/   one being derived
  *     ID/                     0710 like the home
  *       layer.json            the record: the fact from which all other small files can be made again
  *       layer.json.tmp        the record being written. Made, empty, before anything else of a new layer: without a
@@ -44,6 +46,7 @@ export interface HomePaths {
   readonly links: string;
   readonly trash: string;
   readonly lock: string;
+  readonly uses: string;
 }
 
 /** Everything of one layer, as absolute paths. */
@@ -74,7 +77,13 @@ export const LAYER_NAMES: ReadonlySet<string> = new Set([
 ]);
 
 export function homePaths(home: string): HomePaths {
-  return { home, links: join(home, 'l'), trash: join(home, '.trash'), lock: join(home, '.lock') };
+  return {
+    home,
+    links: join(home, 'l'),
+    trash: join(home, '.trash'),
+    lock: join(home, '.lock'),
+    uses: join(home, '.uses'),
+  };
 }
 
 export function layerPaths(home: string, id: LayerId): LayerPaths {

@@ -34,15 +34,15 @@ export async function configureThin(
 }
 
 /** Its requests are lines of `server.log` in the jail's directory. It answers when something was written into `after`, if given. */
-export async function serveThin(jail: Jail, after?: string): Promise<void> {
+export async function serveThin(
+  jail: Jail,
+  directory = join(PROJECT_ROOT, FIXTURES, 'thin/rev-1'),
+  after?: string,
+): Promise<void> {
   const late = after === undefined ? [] : ['--after', after];
   const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), ...late, String(PORT)];
   const log = join(jail.directory, 'server.log');
-  await jail.start({
-    name: 'server',
-    command: [...command, join(PROJECT_ROOT, FIXTURES, 'thin/rev-1')],
-    log,
-  });
+  await jail.start({ name: 'server', command: [...command, directory], log });
 }
 
 export function thinDescriptor(name = 'thin.json'): Promise<Buffer> {

@@ -22,7 +22,7 @@ import { GraphDriverClient } from './client.js';
 const LOG_TAIL_LINES = 30;
 
 /** What a home may hold when no layer is left. */
-const PERMANENT = new Set(['l', '.trash', '.lock']);
+const PERMANENT = new Set(['l', '.trash', '.lock', '.uses']);
 
 /** Give it to a test as `skip`. */
 export const cannotRun: string | false =
@@ -162,11 +162,13 @@ export class Daemon implements AsyncDisposable {
     return points.filter((point) => point.startsWith(`${this.home}/`));
   }
 
-  /** Layers, short links and trash below the home, sorted: empty when all layers are gone and deleted. */
+  /** Layers, and what is in the directories of the home, sorted: empty when all layers are gone and deleted. */
   async leftovers(): Promise<string[]> {
-    const [own, links, trash] = await Promise.all([this.list(), this.list('l'), this.list('.trash')]);
-    const layers = own.filter((name) => !PERMANENT.has(name));
-    return [...layers, ...links.map((name) => `l/${name}`), ...trash.map((name) => `.trash/${name}`)].sort();
+    const layers = (await this.list()).filter((name) => !PERMANENT.has(name));
+    const inside = ['l', '.trash', '.uses'].map(async (directory) =>
+      (await this.list(directory)).map((name) => `${directory}/${name}`),
+    );
+    return [...layers, ...(await Promise.all(inside)).flat()].sort();
   }
 
   /** Waits until what was removed is deleted: that is done in the background. */

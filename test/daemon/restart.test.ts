@@ -87,6 +87,53 @@ daemonTest('SIGTERM: the answer of a call under way comes', async (daemon) => {
   }
 });
 
+daemonTest('the uses that dockerd holds outlive the daemon, and not dockerd', async (daemon) => {
+  const merged = await mountedContainer(daemon);
+  const { client } = daemon;
+  // As docker cp does to a running container.
+  await client.get('container');
+  await daemon.restart();
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged], 'an orderly end');
+  await client.get('container');
+  await daemon.kill9();
+  await daemon.launch();
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged], 'a kill');
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), []);
+
+  await client.get('container');
+  await client.get('container');
+  await client.init(daemon.home);
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [], 'dockerd that begins holds one use of each');
+});
+
+daemonTest(
+  'the orderly end of dockerd unmounts what is no container, whatever was counted',
+  async (daemon) => {
+    const merged = await mountedContainer(daemon);
+    await makeContainer(daemon, 'ended');
+    for (let use = 0; use < 3; ++use) await daemon.client.get('ended');
+    const process = await daemon.jail.start({
+      name: 'container',
+      // As a runtime does it: a name space of its own, in which the layer is somewhere else.
+      command: ['unshare', '--mount', 'sh', '-c', `mount --bind '${merged}' /mnt && exec sleep infinity`],
+      log: daemon.path('container.log'),
+    });
+    await waitFor('the container', async () => {
+      const mounts = await readFile(`/proc/${process.pid}/mountinfo`, 'utf8');
+      return / \/mnt .* overlay /.test(mounts) || undefined;
+    });
+    await daemon.client.cleanup();
+    assert.deepEqual(await daemon.mounts(), [merged]);
+    await process.stop('SIGKILL');
+    await daemon.client.cleanup();
+    assert.deepEqual(await daemon.mounts(), []);
+  },
+);
+
 daemonTest('a second daemon on the same home is refused, with the process that has it', async (daemon) => {
   const socket = daemon.path('second.sock');
   const command = daemon.command(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import type { Daemon } from './daemon.js';
 
-const OF_HOME = new Set(['l', '.trash', '.lock']);
+const OF_HOME = new Set(['l', '.trash', '.lock', '.uses']);
 const OF_EVERY_LAYER = ['diff', 'layer.json', 'link'];
 const OF_SOME_LAYERS = new Set(['committed', 'lower', 'work', 'merged']);
 

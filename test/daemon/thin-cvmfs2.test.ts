@@ -4,10 +4,14 @@
  */
 
 import assert from 'node:assert/strict';
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { talk } from '../../src/cvmfs/talk-socket.js';
+import { newKeys } from '../cvmfs/maker/keys.js';
+import { RepositoryMaker } from '../cvmfs/maker/repository-maker.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
 import { configureThin, FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { FIXTURES } from '../pure/cvmfs/fixtures.js';
 import type { Jail } from '../system/jail.js';
@@ -103,4 +107,74 @@ async function seesAll(daemon: Daemon, config: string): Promise<void> {
     await daemon.client.remove(id);
   }
   assert.deepEqual(await readdir(daemon.inside(`${home}/masks`)), []);
+}
+
+/** How many masks each layer in CVMFS has. */
+async function masksIn(daemon: Daemon): Promise<number[]> {
+  const directory = daemon.inside(`${daemon.home}/masks`);
+  const places = await readdir(directory);
+  const versions = places.map(async (place) => (await readdir(join(directory, place))).length);
+  return (await Promise.all(versions)).sort();
+}
+
+/** Three layers, of which the second deletes this file of the first. */
+function layersDeleting(name: string): SourceTree {
+  const tree = new SourceTree().file('/plain/a/d/x', 'x').file('/plain/a/d/y', 'y');
+  tree.file(`/plain/b/d/.wh.${name}`, '').file('/plain/c/.wh.never', '');
+  return tree.nest('/plain/a').nest('/plain/b').nest('/plain/c');
+}
+
+function descriptorOf(...paths: string[]): string {
+  const layers = paths.map((path) => ({ digest: 'ab'.repeat(32), url: `cvmfs://${FQRN}/${path}` }));
+  return JSON.stringify({ version: '1.0', layers });
+}
+
+test(
+  'a layer that is published anew is masked anew, and none that stayed; who is mounted keeps its masks, also over a kill',
+  { skip: cannotRun },
+  async () => {
+    let [config, maker]: [string, RepositoryMaker | null] = ['', null];
+    await using daemon = await Daemon.start({
+      before: async (home, jail) => {
+        [config, maker] = [join(home, '../cvmfs-config'), madeIn(join(home, '../repository'))];
+        await mkdir(config);
+        await writeFile(join(config, 'key.pub'), maker.options.keys.masterPublicPem);
+        await configureThin(config, undefined, { CVMFS_PUBLIC_KEY: join(config, 'key.pub') });
+        await installStandIn(jail);
+        await serveThin(jail, maker.directory);
+      },
+      init: false,
+    });
+    const { client, home } = daemon;
+    await client.init(home, ['cvmfs.mount=cvmfs2', `cvmfs.config_dir=${config}`]);
+    await client.create('image');
+    const contents = descriptorOf('plain/a', 'plain/b', 'plain/c');
+    await client.applyDiff('image', '', await archiveOf([{ name: 'thin.json', contents }]));
+    const shown = async (container: string) => {
+      await daemon.client.createReadWrite(container, 'image');
+      return readdir(join(daemon.inside(await daemon.client.get(container)), 'd'));
+    };
+    assert.deepEqual(await shown('before'), ['y']);
+    assert.deepEqual(await masksIn(daemon), [1, 1, 1]);
+
+    (maker as RepositoryMaker | null)?.publish(layersDeleting('y'));
+    await talk(join(config, `cache/${FQRN}/cvmfs_io.${FQRN}`), 'remount sync');
+    assert.deepEqual(await shown('after'), ['x']);
+    assert.deepEqual(await masksIn(daemon), [1, 1, 2]);
+
+    await daemon.kill9();
+    await daemon.launch();
+    assert.deepEqual(await shown('again'), ['x']);
+    assert.deepEqual(await masksIn(daemon), [1, 1, 2]);
+    await daemon.client.put('before');
+    await daemon.client.put('after');
+    assert.deepEqual(await masksIn(daemon), [1, 1, 1]);
+    assert.deepEqual(await shown('last'), ['x']);
+  },
+);
+
+function madeIn(directory: string): RepositoryMaker {
+  const maker = new RepositoryMaker(directory, FQRN, { keys: newKeys(FQRN) });
+  maker.publish(layersDeleting('x'));
+  return maker;
 }

@@ -119,11 +119,22 @@ async function assertNewRuns(daemon: Daemon): Promise<void> {
   assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
 }
 
-/** A container that is stopped and started again is a Put and a Get. */
+/** A container that is stopped and started again is a Put and a Get; `docker restart` sends a Get first. */
 async function assertRestartedRuns(daemon: Daemon): Promise<void> {
   await daemon.client.put('c0');
-  const merged = await daemon.client.get('c0');
-  assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+  for (const id of ['c0', 'c1']) {
+    const merged = await daemon.client.get(id);
+    assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+  }
+  await daemon.client.put('c1');
+  assert.ok((await daemon.mounts()).includes(join(daemon.home, 'c1', 'merged')), 'it has one use yet');
+  const causes = await stranded(daemon);
+  assert.ok(!causes.includes('c0') && !causes.includes('c1'));
+}
+
+/** Containers that have to be restarted. */
+async function stranded(daemon: Daemon): Promise<string[]> {
+  return (await daemon.layers()).filter(({ cause }) => cause !== null).map(({ id }) => String(id));
 }
 
 async function assertNothingDead(daemon: Daemon): Promise<void> {
@@ -165,11 +176,12 @@ killTest(
       await readFile(daemon.path('thinlayerd.log'), 'utf8'),
       /served the repository thin\.example\.org ended; /,
     );
-    const causes = async () =>
-      (await daemon.layers()).filter(({ cause }) => cause !== null).map(({ id }) => String(id));
-    assert.equal((await causes()).length, CONTAINERS, 'each container that has to be restarted is told');
+    assert.equal(
+      (await stranded(daemon)).length,
+      CONTAINERS,
+      'each container that has to be restarted is told',
+    );
     await assertRestartedRuns(daemon);
-    assert.ok(!(await causes()).includes('c0'));
     await assertEnds(daemon, readers);
   },
 );
@@ -202,6 +214,7 @@ killTest(
     await daemon.launch();
     await assertNewRuns(daemon);
     await assertNothingDead(daemon);
+    assert.equal((await stranded(daemon)).length, CONTAINERS, 'the next daemon tells of them as well');
     await assertRestartedRuns(daemon);
     await assertEnds(daemon, readers);
   },
@@ -215,7 +228,7 @@ test(
     await using started = await startThin([], { CVMFS_TIMEOUT_DIRECT: '600' }, async (jail) => {
       const pipe = join(jail.directory, 'answer');
       await jail.run(['mkfifo', pipe]);
-      await serveThin(jail, pipe);
+      await serveThin(jail, undefined, pipe);
       answer = () => writeFile(pipe, '');
     });
     const { daemon } = started;

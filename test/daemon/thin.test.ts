@@ -89,7 +89,6 @@ thinTest(
     await daemon.client.applyDiff('image', '', await descriptor());
     await daemon.client.createReadWrite('container', 'image');
     const merged = daemon.inside(await daemon.client.get('container'));
-    await daemon.client.cleanup();
     await daemon.restart();
     assert.deepEqual(await mountedRepositories(daemon), [FQRN]);
     assert.match(await readFile(join(merged, 'app/run.sh'), 'utf8'), /^#!/);

@@ -22,8 +22,9 @@ export interface EngineOverrides {
   readonly masks?: Partial<Masks>;
   readonly options?: Partial<DriverOptions>;
   readonly facts?: Partial<HostFacts>;
-  /** Layers that the kernel has mounted at the opening. */
+  /** Layers that the kernel has mounted at the opening, once each unless `uses` says so. */
   readonly mounted?: readonly string[];
+  readonly uses?: Readonly<Record<string, number>>;
   readonly mountedRepositories?: readonly string[];
 }
 
@@ -48,14 +49,30 @@ export function fakeEngine(overrides: EngineOverrides = {}): FakeEngine {
     mounter: recorded(calls, { ...fakeMounter(mounts), ...overrides.mounter }),
     archive: recorded(calls, { ...fakeArchive(), ...overrides.archive }),
     repositories: fakeRepositorySource(),
-    masks: { of: () => Promise.resolve(null), keep: () => Promise.resolve(), ...overrides.masks },
-    mounted: new Set(mounted as LayerId[]),
+    masks: { ...fakeMasks(), ...overrides.masks },
+    mounted: new Map(mounted.map((id) => [id as LayerId, overrides.uses?.[id] ?? 1])),
+    uses: { keep: (id, uses) => Promise.resolve(void calls.push(`keep ${id} ${uses}`)) },
     mountedRepositories: overrides.mountedRepositories ?? [],
   };
 }
 
+/** No layer has whiteouts. */
+function fakeMasks(): Masks {
+  return {
+    hold: () => Promise.resolve(null),
+    adopt: () => undefined,
+    release: () => Promise.resolve(),
+    keep: () => Promise.resolve(),
+  };
+}
+
 export function fakeConfig(options: Partial<DriverOptions> = {}): HomeConfig {
-  return { home: HOME, options: { ...DEFAULT_OPTIONS, ...options }, idMaps: { uids: [], gids: [] } };
+  return {
+    home: HOME,
+    options: { ...DEFAULT_OPTIONS, ...options },
+    idMaps: { uids: [], gids: [] },
+    resumed: false,
+  };
 }
 
 const FACTS: HostFacts = {
@@ -74,6 +91,7 @@ function fakeMounter(mounts: Set<string>): Mounter {
       mounts.add(target);
     },
     locate: (root, paths) => Promise.resolve(`${root}/${paths[0] ?? ''}`),
+    usedByContainers: () => Promise.resolve(new Set()),
     async unmount(target) {
       mounts.delete(target);
     },

@@ -23,6 +23,7 @@ export function fakeRepositorySource(
   const shown = (repository: string): RepositoryMount => ({
     path: `/cvmfs/${repository}`,
     revision,
+    anew: false,
     whiteouts,
   });
   return {
@@ -36,8 +37,9 @@ export function fakeRepositorySource(
     async acquire(repository, cancel) {
       calls.push(`acquire ${repository}`);
       const mount = await replaced.acquire?.(repository, cancel);
+      const anew = !mounted.has(repository);
       mounted.add(repository);
-      return mount ?? shown(repository);
+      return mount ?? { ...shown(repository), anew };
     },
     async refresh(repository) {
       calls.push(`refresh ${repository}`);

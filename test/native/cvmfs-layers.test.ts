@@ -8,6 +8,9 @@ import { test } from 'node:test';
 
 import { createMounter } from '../../src/host/mounter.js';
 import { loadAddon } from '../../src/host/addon.js';
+import { MadeRepository } from '../cvmfs/made-repository.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
+import type { MountedClient } from '../cvmfs/mounted-client.js';
 import {
   FIXTURES,
   MountedFixture,
@@ -121,5 +124,44 @@ test(
       );
     }
     assert.equal((await fixture.sh('ls -A nested-empty')).trim(), '.cvmfscatalog');
+  },
+);
+
+const OPAQUE = 'trusted.overlay.opaque';
+
+/** Whether it is told of this directory that it is opaque, and listed. */
+async function opaqueness({ mountpoint }: MountedClient, path: string): Promise<[string | null, boolean]> {
+  const names = await run('getfattr', '--absolute-names', '-m', '-', join(mountpoint, path));
+  return [await loadAddon().getXattr(join(mountpoint, path), OPAQUE), names.includes(OPAQUE)];
+}
+
+test('a directory that its layer deleted and made anew is opaque, in every catalog', { skip }, async (t) => {
+  const made = await MadeRepository.make(t);
+  const [full, long] = ['n'.repeat(255), 'd'.repeat(252)];
+  const files = ['.wh.again', 'again/.wh.inner', 'again/inner/f', 'kept/.wh.f', 'kept/f', full, `${long}/f`];
+  const tree = new SourceTree();
+  for (const file of files) tree.file(`/layers/a/${file}`, '').file(`/else/${file}`, '');
+  made.maker.publish(tree.nest('/layers/a').nest('/layers/a/again'));
+  const client = await made.mount(t, { arguments: ['-o', 'layers'] });
+  for (const path of ['again', 'again/inner'])
+    assert.deepEqual(await opaqueness(client, `layers/a/${path}`), ['y', true], path);
+  for (const path of ['', 'kept', 'kept/f', full, long, '../../else/again'])
+    assert.deepEqual(await opaqueness(client, `layers/a/${path}`), [null, false], path);
+});
+
+test(
+  'a whiteout in a directory that hides all below is not shown, until it hides that no more',
+  { skip },
+  async (t) => {
+    const made = await MadeRepository.make(t);
+    const tree = new SourceTree().file('/layers/a/.wh.d', '').file('/layers/a/d/e/.wh.gone', '');
+    made.maker.publish(tree.nest('/layers/a/d/e'));
+    const settings = { CVMFS_KCACHE_TIMEOUT: '60' };
+    const client = await made.mount(t, { arguments: ['-o', 'layers'], settings });
+    const shown = () => client.sh('ls layers/a/d/e; stat -c %F layers/a/d/e/gone 2>/dev/null || true');
+    assert.equal(await shown(), '');
+    made.maker.publish(tree.remove('/layers/a/.wh.d'));
+    await client.ask('POST', '/refresh');
+    assert.equal(await shown(), 'gone\ncharacter special file\n');
   },
 );

@@ -12,6 +12,8 @@ import { cannotMount } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
 const LOREM = 'a7/c6ba9c43bd648741cc22cdcb494f5eab68d2ed';
+/** The catalog of /nested. */
+const NESTED = 'd5/efcc1c06912e2eae8e090109b227566d07069eC';
 /** The kernel asks twice (ahead, and then for what it needs): two attempts each, given up after a second or two. */
 const IN_TIME_MS = 16_000;
 /** Nothing that is here already waits for a server. */
@@ -126,5 +128,19 @@ test(
     assert.equal(await timed(client.sh('cat text/lorem.txt | wc -c'), AT_ONCE_MS), '30000\n');
     await client.ask('POST', '/refresh');
     assert.equal((await client.status()).offline, null);
+  },
+);
+
+test(
+  'who waits for what cannot be had is not made to wait once more for each who waited before',
+  { skip },
+  async (t) => {
+    const server = await serverOf(t, 'thin/rev-1');
+    const client = await MountedClient.start(t, { servers: [server.url] });
+    server.misbehave = ({ path }) => (path.endsWith(NESTED) ? 'hang' : null);
+    const readers = 'for i in $(seq 8); do stat nested/file 2>&1 | grep -c "Input/output error" & done; wait';
+    assert.equal(await client.sh(readers), '1\n'.repeat(8));
+    // Of one fetch, and its repetition.
+    assert.ok(server.count(`data/${NESTED}`) <= 4, `${server.count(`data/${NESTED}`)} requests`);
   },
 );

@@ -70,7 +70,8 @@ test('who waited long enough for a client is told so; the next one finds it moun
   const pid = await serverOf(mountpoint);
   const acquired = sourceOn(places).acquire(FQRN, {});
   answer();
-  assert.equal((await acquired).revision, 7);
+  const { revision, anew } = await acquired;
+  assert.deepEqual({ revision, anew }, { revision: 7, anew: true });
   assert.equal(await serverOf(mountpoint), pid);
   assert.equal((await mountsBelow(places.directory)).length, 1);
 });

@@ -1,7 +1,7 @@
 /** Whiteouts that are plain files, as layers in CVMFS have them, in a real overlay mount. */
 
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -13,6 +13,8 @@ import type { TreeReaderFunctions } from '../../src/host/tree-reader.js';
 import { createTreeReader } from '../../src/host/tree-reader.js';
 import { nativeTreeWriters } from '../../src/host/tree-writer.js';
 import { createMasks } from '../../src/store/masks.js';
+import { MadeRepository } from '../cvmfs/made-repository.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
 import { MountedFixture, cannotMount as cannotMountFixture } from './cvmfs-fixture.js';
 import { check } from '../system/process.js';
 import { cannotMount, ScratchHome } from './scratch-home.js';
@@ -34,31 +36,47 @@ interface Lab {
   readonly masks: Masks;
   /** Trees that were walked. */
   readonly derived: string[];
+  /** The names below `masks`, without those of whiteouts. */
+  kept(): Promise<string[]>;
 }
 
-async function labOf(t: TestContext): Promise<Lab> {
+async function labOf(t: TestContext, publish: Publish = {}): Promise<Lab> {
   const home = await ScratchHome.make(t);
   const derived: string[] = [];
-  return { home, derived, masks: masksIn(home.path, derived) };
+  const places = () => readdir(join(home.path, 'masks'));
+  const versions = async (place: string) => readdir(join(home.path, 'masks', place));
+  return {
+    ...{ home, derived, masks: masksIn(home.path, derived, publish) },
+    kept: async () => (await Promise.all((await places()).map(versions))).flat(),
+  };
 }
 
-function masksIn(home: string, derived: string[], fail: () => void = () => undefined): Masks {
+interface Publish {
+  /** What is published wherever it is asked for; null: nobody can tell. */
+  now?: string | null;
+  /** Told when a walk has ended. */
+  walked?: () => void;
+}
+
+function masksIn(home: string, derived: string[], publish: Publish = {}): Masks {
   const reader = createTreeReader(loadAddon<TreeReaderFunctions>());
   return createMasks({
     home,
     throwAway: (path) => rm(path, { recursive: true, force: true }),
     syncfs: (path) => loadAddon().syncfs(path),
+    published: () => Promise.resolve(publish.now === undefined ? 'always the same' : publish.now),
+    left: assert.ifError,
     derive: async (tree, mask) => {
       derived.push(tree);
       const found = await deriveMask(reader, nativeTreeWriters(), 'trusted.overlay.', tree, mask);
-      fail();
+      publish.walked?.();
       return found;
     },
   });
 }
 
 async function lowersOf(masks: Masks, trees: readonly string[]): Promise<string[]> {
-  const stacks = trees.map(async (tree) => stacked(tree, await masks.of(R, tree, tree)));
+  const stacks = trees.map(async (tree) => stacked(tree, await masks.hold('a', R, tree, tree)));
   return (await Promise.all(stacks)).flat();
 }
 
@@ -132,6 +150,28 @@ test(
   },
 );
 
+test(
+  'where the client shows whiteouts itself, a container sees the same as with masks',
+  { skip: cannotMountFixture },
+  async (t) => {
+    const made = await MadeRepository.make(t);
+    const tree = new SourceTree();
+    for (const [layer, names] of [['lower', LOWER] as const, ['upper', UPPER] as const]) {
+      for (const name of names) {
+        const path = `/layers/${layer}/${name}`;
+        if (name.endsWith('/')) tree.directory(path);
+        else tree.file(path, layer);
+      }
+    }
+    made.maker.publish(tree);
+    const { mountpoint } = await made.mount(t, { arguments: ['-o', 'layers'] });
+    const { home } = await labOf(t);
+    const layers = ['upper', 'lower'].map((layer) => join(mountpoint, 'layers', layer));
+    assert.deepEqual(await seen(home, layers), MERGED);
+    await loadAddon().unmount(join(home.path, 'top/merged'));
+  },
+);
+
 test('a layer above brings back what one below has deleted', { skip: cannotMount }, async (t) => {
   const { home, masks } = await labOf(t);
   const trees = [
@@ -181,32 +221,121 @@ test(
 );
 
 test('half of a mask is never used', { skip: cannotMount }, async (t) => {
-  const { home } = await labOf(t);
+  const { home, kept } = await labOf(t);
   const marked = await fill(join(home.path, 'marked'), ['.wh.gone']);
-  const failing = masksIn(home.path, [], () => {
+  const walked = () => {
     throw Object.assign(new Error('read: EIO'), { code: 'EIO' });
-  });
-  await assert.rejects(failing.of(R, 'layers/x', marked), {
+  };
+  await assert.rejects(masksIn(home.path, [], { walked }).hold('a', R, 'layers/x', marked), {
     message: /derive the whiteouts of \/layers\/x of a\.example\.org failed/,
   });
   const again: string[] = [];
-  assert.notEqual(await masksIn(home.path, again).of(R, 'layers/x', marked), null);
+  assert.notEqual(await masksIn(home.path, again).hold('a', R, 'layers/x', marked), null);
   assert.deepEqual(again, [marked]);
-  assert.equal((await readdir(join(home.path, 'masks'))).length, 1);
+  assert.equal((await kept()).length, 1);
+});
+
+const PATH = 'plain/layer';
+const LAYER = { digest: 'ab'.repeat(32), repository: R, path: PATH };
+
+/** A layer with one whiteout. */
+async function publishDeletionOf(name: string, tree: string): Promise<string> {
+  await rm(tree, { recursive: true, force: true });
+  return fill(tree, [`.wh.${name}`]);
+}
+
+test(
+  'what is published anew is masked anew; whoever is mounted on what was before keeps its mask',
+  { skip: cannotMount },
+  async (t) => {
+    const publish: Publish = { now: 'one' };
+    const { home, masks, kept, derived } = await labOf(t, publish);
+    const tree = await publishDeletionOf('x', join(home.path, 'tree'));
+    const lower = await fill(join(home.path, 'lower'), ['x', 'y']);
+    const first = await masks.hold('first', R, PATH, tree);
+    publish.now = 'two';
+    await publishDeletionOf('y', tree);
+    const second = await masks.hold('second', R, PATH, tree);
+    assert.deepEqual(await seen(home, [...stacked(tree, second), lower]), ['x']);
+    await access(join(first?.below ?? '', 'x'));
+    await masks.release('first');
+    assert.equal((await kept()).length, 1);
+    await masks.release('second');
+    assert.deepEqual(await masks.hold('third', R, PATH, tree), second);
+    assert.equal(derived.length, 2);
+  },
+);
+
+for (const [who, layers] of [
+  ['a layer that was found mounted', [LAYER]],
+  ['one that is mounted, and of which nothing is known', null],
+] as const) {
+  test(`${who} keeps all masks that it may stand on`, { skip: cannotMount }, async (t) => {
+    const { home, masks: before, kept } = await labOf(t, { now: 'one' });
+    const tree = await publishDeletionOf('x', join(home.path, 'tree'));
+    await before.hold('found', R, PATH, tree);
+    const publish = { now: 'two' };
+    const masks = masksIn(home.path, [], publish);
+    masks.adopt('found', layers);
+    await masks.hold('other', R, PATH, tree);
+    assert.equal((await kept()).length, 2);
+    await masks.release('found');
+    publish.now = 'three';
+    await masks.hold('other', R, PATH, tree);
+    await masks.release('other');
+    await masks.hold('another', R, PATH, tree);
+    assert.equal((await kept()).length, 1);
+  });
+}
+
+test('what a killed daemon left of another content goes at the next start of a container', async (t) => {
+  const { home, masks, kept } = await labOf(t);
+  const tree = await publishDeletionOf('x', join(home.path, 'tree'));
+  await masks.hold('a', R, PATH, tree);
+  const [place = ''] = await readdir(join(home.path, 'masks'));
+  for (const left of ['.half/above', 'whole/above', 'whole/below'])
+    await mkdir(join(home.path, 'masks', place, left), { recursive: true });
+  await masksIn(home.path, []).hold('a', R, PATH, tree);
+  assert.equal((await kept()).length, 1);
+});
+
+test('a layer whose content changes while it is walked is walked again, and given up at last', async (t) => {
+  const publish: Publish = { now: 'one' };
+  const { home, masks, derived, kept } = await labOf(t, publish);
+  const tree = await publishDeletionOf('x', join(home.path, 'tree'));
+  publish.walked = () => void (publish.now = `published ${derived.length} times`);
+  await assert.rejects(masks.hold('a', R, PATH, tree), { code: 'unavailable' });
+  publish.walked = () => undefined;
+  await masks.hold('a', R, PATH, tree);
+  assert.equal((await kept()).length, 1);
+});
+
+test('where nobody can tell what is published, each container has a mask of its own', async (t) => {
+  const { home, masks, derived, kept } = await labOf(t, { now: null });
+  const tree = await publishDeletionOf('x', join(home.path, 'tree'));
+  const [first, second] = [await masks.hold('a', R, PATH, tree), await masks.hold('b', R, PATH, tree)];
+  assert.notDeepEqual(first, second);
+  assert.deepEqual([derived.length, (await kept()).length], [2, 2]);
+  await masks.release('a');
+  assert.equal((await kept()).length, 1);
 });
 
 test('what no layer needs any more is removed', { skip: cannotMount }, async (t) => {
   const { home, masks, derived } = await labOf(t);
   const marked = await fill(join(home.path, 'marked'), ['.wh.gone']);
   const digest = 'ab'.repeat(32);
-  const kept = { digest, repository: R, path: null };
-  await masks.of(R, `layers/${digest}`, marked);
-  await masks.of(R, 'layers/other', marked);
-  await mkdir(join(home.path, 'masks/.left'));
-  await masks.keep([kept]);
+  const named = { digest, repository: R, path: null };
+  await masks.hold('a', R, `layers/${digest}`, marked);
+  await masks.hold('a', R, 'layers/other', marked);
+  await masks.release('a');
+  await mkdir(join(home.path, 'masks/left/.half/above'), { recursive: true });
+  await masks.keep([named]);
   assert.equal((await readdir(join(home.path, 'masks'))).length, 1);
-  await masks.of(R, `layers/${digest}`, marked);
+  await masks.hold('a', R, `layers/${digest}`, marked);
   assert.equal(derived.length, 2);
+  await masks.keep([]);
+  assert.equal((await readdir(join(home.path, 'masks'))).length, 1, 'somebody is mounted on it');
+  await masks.release('a');
   await masks.keep([]);
   assert.deepEqual(await readdir(join(home.path, 'masks')), []);
 });
@@ -215,7 +344,7 @@ test('a published layer is masked without fetching one file', { skip: cannotMoun
   const fixture = await MountedFixture.make(t, ['thin/rev-1']);
   const { home, masks } = await labOf(t);
   const layers = (await readdir(join(fixture.mountpoint, 'layers'))).filter((name) => name.length === 64);
-  for (const layer of layers) await masks.of(R, layer, join(fixture.mountpoint, 'layers', layer));
+  for (const layer of layers) await masks.hold('a', R, layer, join(fixture.mountpoint, 'layers', layer));
   assert.ok((await readdir(join(home.path, 'masks'))).length === layers.length);
   const fetched = fixture.misses.filter(({ object }) => !object.endsWith('C'));
   assert.deepEqual(

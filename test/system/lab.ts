@@ -20,7 +20,7 @@ const CHATTER =
   /level=info|shim disconnected|cleanup warnings|devmapper|blkio weight|containerd config version/;
 
 /** Folders of a home that stay when the last layer is gone. */
-const PERMANENT = ['l', 'cvmfs', 'masks', '.trash'];
+const PERMANENT = ['l', 'cvmfs', 'masks', '.trash', '.uses'];
 
 export interface LabOptions {
   /** The driver under test if absent. */

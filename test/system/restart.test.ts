@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+
 import { importBusybox } from './images.js';
 import { labTest } from './lab-test.js';
 import { makeLayer, writeImageArchive } from './image-archive.js';
@@ -8,6 +12,7 @@ import { layerListings } from './layers.js';
 import { pruneAll } from './nothing-left.js';
 import { waitFor } from './process.js';
 import { startRegistry } from './registry.js';
+import { DOCKER_CLI } from './project.js';
 import type { Lab } from './lab.js';
 
 /** Writes all the time; ends at once when dockerd asks it to. */
@@ -21,6 +26,11 @@ labTest('daemons are restarted and killed', {}, async (lab, step) => {
   await step('dockerd restarts: images and containers are as before', () => checkDockerdRestart(lab));
   await step('the plugin restarts under a running container', () => checkPluginRestart(lab, 'SIGTERM'));
   await step('the plugin is killed under a running container', () => checkPluginRestart(lab, 'SIGKILL'));
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await step(`the plugin ends by ${signal} while a running container is exported`, () =>
+      checkRestartDuringExport(lab, signal),
+    );
+  }
   await step('dockerd is killed: its containers are unmounted, and start again', () =>
     checkDockerdKilled(lab),
   );
@@ -76,6 +86,25 @@ async function checkPluginRestart(lab: Lab, signal: NodeJS.Signals): Promise<voi
   await lab.docker('rm', '-f', 'counter');
   assert.deepEqual(await lab.mounts(), []);
   await lab.docker('rmi', 'counted');
+}
+
+/** The end of the export is the end of a second use: the container's own goes on. */
+async function checkRestartDuringExport(lab: Lab, signal: NodeJS.Signals): Promise<void> {
+  await lab.docker('run', '-d', '--name', 'counter', 'busybox', 'sh', '-c', COUNTER);
+  const before = await lab.mounts();
+  // More than what lies between dockerd and a reader who does not read.
+  await lab.docker('exec', 'counter', 'dd', 'if=/dev/zero', 'of=/data/large', 'bs=1M', 'count=64');
+  const exporting = spawn(DOCKER_CLI, ['export', 'counter'], {
+    env: { ...process.env, ...lab.clientEnvironment() },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(exporting.stdout, 'readable');
+  await lab.restartPlugin(signal);
+  assert.ok((await buffer(exporting.stdout)).length > 64 << 20);
+  await waitUntilItCounts(lab);
+  assert.deepEqual(await lab.mounts(), before);
+  await lab.docker('rm', '-f', 'counter');
+  assert.deepEqual(await lab.mounts(), []);
 }
 
 async function checkDockerdKilled(lab: Lab): Promise<void> {

@@ -8,7 +8,7 @@ import { SYSTEM_CLOCK } from './clock.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
 import { Damage } from './damage.js';
-import { FailureLog } from './failure-log.js';
+import type { Failures } from './failures.js';
 import { FETCH_DEFAULTS } from './fetch/fetcher.js';
 import type { Fetcher } from './fetch/fetcher.js';
 import { mountRepository } from './mount.js';
@@ -52,18 +52,24 @@ export function newStarts({ config, log }: ClientOptions, objects: Objects, note
   return new Starts({ fqrn, objects, connections: FETCH_DEFAULTS.connections, log, noteUsed });
 }
 
+export interface MountParts {
+  readonly repository: Repository;
+  readonly objects: Objects;
+  readonly pins: CatalogPins;
+  readonly failures: Failures;
+  /** Null: nothing is fetched ahead. */
+  readonly starts: Starts | null;
+}
+
 export async function mountOn(
   options: ClientOptions,
-  repository: Repository,
-  objects: Objects,
-  pins: CatalogPins,
-  starts: Starts | null,
+  { repository, objects, pins, failures, starts }: MountParts,
 ): Promise<CvmfsMount> {
   const { config, arguments: args, log, ended } = options;
   const { view, fqrn, cache, variables } = config;
   const damage = new Damage({ cache: objects.cache, clock: SYSTEM_CLOCK, log });
-  const failures = new FailureLog(log, SYSTEM_CLOCK);
-  const context = { repository, pins, damage, failures, letGo: () => mount.letGo() };
+  const letGo = () => mount.letGo();
+  const context = { repository, pins, damage, failures, clock: SYSTEM_CLOCK, letGo };
   const mount: CvmfsMount = await mountRepository(
     {
       mountpoint: args.mountpoint,

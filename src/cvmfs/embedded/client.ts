@@ -6,11 +6,13 @@ import { CacheControl } from './cache-control.js';
 import type { ShownCacheFacts } from './cache-control.js';
 import { CatalogPins } from './cache/catalog-pins.js';
 import { mountOn, newStarts, openRepository } from './client-parts.js';
+import type { MountParts } from './client-parts.js';
 import { quotaWarning } from './cache/smallest-quota.js';
 import { SYSTEM_CLOCK } from './clock.js';
 import type { ClientConfig } from './config/client-config.js';
 import type { ConfigFiles } from './config/config-files.js';
 import type { MountArguments } from './config/mount-arguments.js';
+import { Failures } from './failures.js';
 import { IdleMemory } from './idle-memory.js';
 import { ExternalServers } from './external-files.js';
 import { externalFetchOptions, fetchOptions } from './fetch-options.js';
@@ -61,6 +63,8 @@ export interface ClientStatus {
   readonly root: string;
   /** Why no server was heard lately; null while one is. */
   readonly offline: string | null;
+  /** What could not be read last, and why; null: nothing, lately. Absent in older ones. */
+  readonly failure?: string | null;
   /** Where the next request goes. */
   readonly host: string | null;
   readonly proxy: string | null;
@@ -79,6 +83,7 @@ export class Client {
   readonly #usage: NodeJS.Timeout;
   #settling: NodeJS.Timeout | undefined;
   readonly #pins: CatalogPins;
+  readonly #failures: Failures;
   readonly cache: CacheControl;
   readonly #starts: Starts | null;
   readonly #memory: IdleMemory;
@@ -88,12 +93,10 @@ export class Client {
     options: ClientOptions,
     fetcher: Fetcher,
     external: ExternalServers,
-    repository: Repository,
     mount: CvmfsMount,
-    objects: Objects,
-    pins: CatalogPins,
-    starts: Starts | null,
+    { repository, objects, pins, failures, starts }: MountParts,
   ) {
+    this.#failures = failures;
     this.#pins = pins;
     this.cache = new CacheControl(objects.cache, mount);
     this.#options = options;
@@ -125,8 +128,9 @@ export class Client {
       // Nothing starts before the client is there to be told of it.
       const noteUsed = () => void client.#noteUsed(objects);
       const starts = config.prefetch ? newStarts(options, objects, noteUsed) : null;
-      const mount = await mountOn(options, repository, objects, pins, starts);
-      const client = new Client(options, fetcher, external, repository, mount, objects, pins, starts);
+      const failures = new Failures(options.log, SYSTEM_CLOCK);
+      const parts = { repository, objects, pins, failures, starts };
+      const client = new Client(options, fetcher, external, await mountOn(options, parts), parts);
       await client.#begin(cache);
       return client;
     } catch (error) {
@@ -147,6 +151,7 @@ export class Client {
       revision,
       root: objectPath(root),
       offline: offline?.message ?? null,
+      failure: this.#failures.latest,
       host: route?.host ?? null,
       proxy: route?.proxy ? withoutPassword(route.proxy) : null,
       cache: this.cache.facts(),

@@ -4,9 +4,10 @@ import { constants } from 'node:os';
 
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import type { CatalogPins } from './cache/catalog-pins.js';
+import type { Clock } from './clock.js';
 import { externalPart } from './external-files.js';
 import type { Damage } from './damage.js';
-import type { FailureLog } from './failure-log.js';
+import type { Failures } from './failures.js';
 import type { Miss } from './mount.js';
 import { parseObjectPath } from './object-id.js';
 import type { Repository } from './repository.js';
@@ -18,20 +19,24 @@ export interface ProvideContext {
   readonly repository: Repository;
   readonly pins: CatalogPins;
   readonly damage: Damage;
-  readonly failures: FailureLog;
+  readonly failures: Failures;
+  readonly clock: Clock;
   /** See CvmfsMount. */
   readonly letGo: () => void;
 }
 
 /** The errno for those who wait: 0 when the object is in the cache. */
 export async function provide(context: ProvideContext, miss: Miss): Promise<number> {
+  const { damage, pins, failures, clock } = context;
+  if (failures.isRefused(miss.object)) return constants.errno.EIO;
+  const began = clock.now();
   try {
-    if (miss.damaged) await context.damage.clear(miss);
+    if (miss.damaged) await damage.clear(miss);
     await fetchMissed(context, miss);
-    if (miss.object.endsWith('C')) context.pins.hold(miss.object);
+    if (miss.object.endsWith('C')) pins.hold(miss.object);
     return 0;
   } catch (failure) {
-    context.failures.failed(miss, asThinlayerError(failure));
+    failures.failed(miss, asThinlayerError(failure), clock.now() - began);
     return constants.errno.EIO;
   }
 }

@@ -11,7 +11,7 @@ function occupied(gate: Gate): { leave: () => void; left: Promise<void> } {
 }
 
 test('callers pass one at a time, first come first served', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const seen: string[] = [];
   const turn = (name: string) => async () => {
     seen.push(`${name} in`);
@@ -24,7 +24,7 @@ test('callers pass one at a time, first come first served', async () => {
 });
 
 test('a caller whose work fails lets the next one in', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const failing = gate.pass(() => Promise.reject(new Error('no')));
   const next = gate.pass(() => Promise.resolve('yes'));
   await assert.rejects(failing, /no/);
@@ -32,7 +32,7 @@ test('a caller whose work fails lets the next one in', async () => {
 });
 
 test('who gives up while waiting leaves the queue, and nobody else loses a turn', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const { leave, left } = occupied(gate);
   const caller = new AbortController();
   let ran = false;
@@ -48,7 +48,7 @@ test('who gives up while waiting leaves the queue, and nobody else loses a turn'
 });
 
 test('who comes with an aborted signal does not wait', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const { leave, left } = occupied(gate);
   await assert.rejects(
     gate.pass(() => Promise.resolve(), AbortSignal.abort()),
@@ -59,7 +59,7 @@ test('who comes with an aborted signal does not wait', async () => {
 });
 
 test('an abort after the entry changes nothing: the work ends as it does', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const { leave, left } = occupied(gate);
   const caller = new AbortController();
   const entered = signalled();
@@ -75,7 +75,7 @@ test('an abort after the entry changes nothing: the work ends as it does', async
 });
 
 test('the queue is bounded, and serves on after a refusal', async () => {
-  const gate = new Gate('a');
+  const gate = new Gate('layer a', { layer: 'a' });
   const { leave, left } = occupied(gate);
   const waiting = Array.from({ length: 1024 }, () => gate.pass(() => Promise.resolve(1)));
   await assert.rejects(

@@ -21,6 +21,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     openEngine,
     now: () => opened.time,
     died: (id) => opened.deaths.push(id),
+    usesUnkept: () => undefined,
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,
     repositoryLost: () => undefined,

@@ -63,6 +63,11 @@ interface Job {
   readonly fail: (error: Error) => void;
 }
 
+export interface Met extends Partial<LayerInput> {
+  /** What it is mounted on is no more, whenever one asks. */
+  readonly stranded?: boolean;
+}
+
 export class LayerLife {
   readonly actor: ActorRefFrom<typeof layerMachine>;
   readonly mailbox: Mailbox<LayerRequest, ReplyValue>;
@@ -76,9 +81,12 @@ export class LayerLife {
   /** How the next work ends, at once; undefined: by `end`. */
   #next: (() => Outcome) | undefined;
 
-  constructor(input: Partial<LayerInput> = {}) {
+  constructor({ stranded = false, ...input }: Met = {}) {
     const actors = Object.fromEntries(Object.keys(RESULTS).map((name) => [name, this.#work(name)]));
-    const machine = layerMachine.provide({ actors } as Parameters<typeof layerMachine.provide>[0]);
+    const machine = layerMachine.provide({
+      actors,
+      guards: { isStranded: () => stranded },
+    } as Parameters<typeof layerMachine.provide>[0]);
     this.actor = createActor(machine, {
       id: ID,
       input: { id: ID, info: undefined, broken: undefined, uses: 0, ...input },

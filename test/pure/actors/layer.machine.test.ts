@@ -141,6 +141,23 @@ test('a layer met mounted is unmounted by the one detach that follows a crash of
   assert.deepEqual(states, ['mounted', 'unmounting', 'created']);
 });
 
+test('on a mount that is no more an attach mounts anew, and the uses of before go on', async () => {
+  const life = new LayerLife({ info: infoOf(), uses: 2, stranded: true });
+  const states = await follow(life, [['attach', MERGED]]);
+  assert.deepEqual(states, ['mounted', 'renewing', 'mounting', 'mounted']);
+  assert.equal(life.actor.getSnapshot().context.uses, 3);
+});
+
+test('a renewal that cannot unmount leaves all as it was; one that cannot mount leaves no mount', async () => {
+  const life = new LayerLife({ info: infoOf(), uses: 2, stranded: true });
+  assert.equal(await life.ask('attach', 'fail'), 'unavailable');
+  const { mounted, uses } = life.actor.getSnapshot().context;
+  assert.deepEqual([mounted, uses], [true, 2]);
+  assert.equal(await life.ask('attach', 'ok', 'fail'), 'unavailable');
+  assert.equal(life.actor.getSnapshot().value, 'created');
+  assert.equal(await life.ask('detach'), 'ok');
+});
+
 test('removal of a mounted layer unmounts first, whatever its uses', async () => {
   const states = await follow(new LayerLife({ info: infoOf(), uses: 1 }), [
     ['attach', MERGED],

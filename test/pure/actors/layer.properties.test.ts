@@ -23,6 +23,7 @@ const start = fc.constantFrom(
   { info: infoOf() },
   { info: infoOf({ state: 'applied' }) },
   { info: infoOf(), uses: 1 },
+  { info: infoOf(), uses: 2, stranded: true },
   { info: infoOf({ parent: null }, []) },
   { broken: 'no record' },
   { broken: 'no record', uses: 1 },

@@ -19,7 +19,12 @@ function registryOn(engine: FakeEngine) {
   const deaths: LayerId[] = [];
   const clock = { now: 0 };
   const feed = new Feed(() => clock.now);
-  const options = { feed, now: () => clock.now, died: (dead: LayerId) => void deaths.push(dead) };
+  const options = {
+    feed,
+    now: () => clock.now,
+    died: (dead: LayerId) => void deaths.push(dead),
+    usesUnkept: () => undefined,
+  };
   const repositories = new Repositories(engine.repositories, {
     feed,
     graceMs: 0,
@@ -152,6 +157,40 @@ test('a layer found mounted at the opening has one use', async () => {
   assert.deepEqual(registry.mountedLayers(), [B]);
   await engine.store.create(recordOf(B, A));
   assert.equal(await attach(B), '/home/b/merged');
+  await detach(B);
+  assert.deepEqual([...engine.mounts], ['/home/b/merged']);
+  await detach(B);
+  assert.deepEqual([...engine.mounts], []);
+});
+
+test('uses beyond the first are kept for the next daemon: more before they are answered, fewer after', async () => {
+  const engine = fakeEngine();
+  const { create, attach, detach } = registryOn(engine);
+  await create(A);
+  await create(B, A);
+  const kept = () => engine.calls.filter((call) => call.startsWith('keep'));
+  await attach(B);
+  assert.deepEqual(kept(), []);
+  await attach(B);
+  assert.deepEqual(kept(), ['keep b 2']);
+  await detach(B);
+  assert.deepEqual(kept(), ['keep b 2']);
+  await new Promise(setImmediate);
+  assert.deepEqual(kept(), ['keep b 2', 'keep b 1']);
+  await detach(B);
+  await new Promise(setImmediate);
+  assert.deepEqual(kept(), ['keep b 2', 'keep b 1']);
+});
+
+test('a layer met mounted has the uses that were kept, and after its actor died those that it had', async () => {
+  const engine = fakeEngine({ mounted: ['b'], uses: { b: 2 } });
+  const { create, attach, detach, kill, deaths } = registryOn(engine);
+  await create(A);
+  await engine.store.create(recordOf(B, A));
+  await attach(B);
+  await assert.rejects(kill(B), { code: 'unavailable' });
+  assert.deepEqual(deaths, [B]);
+  await detach(B);
   await detach(B);
   assert.deepEqual([...engine.mounts], ['/home/b/merged']);
   await detach(B);

@@ -41,6 +41,7 @@ test('64 leases at once make one mount, and each is answered with it', async (t)
   assert.deepEqual(leases[63]?.get(R), {
     path: `/cvmfs/${R}`,
     revision: 1,
+    anew: true,
     whiteouts: ['layers', '.layers'],
   });
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
@@ -245,6 +246,7 @@ test('a refresh answers the new revision; of what is not mounted it is refused',
   assert.deepEqual(await repositories.refresh(R), {
     path: `/cvmfs/${R}`,
     revision: 2,
+    anew: false,
     whiteouts: ['layers', '.layers'],
   });
 });
@@ -255,4 +257,48 @@ test('a stopped registry answers who still waits', async (t) => {
   const lease = repositories.lease('x', [R]);
   repositories.stop();
   await assert.rejects(lease, { code: 'unavailable' });
+});
+
+test('who holds a repository that has to be mounted anew stands on what is no more', async (t) => {
+  const { source, repositories } = repositoriesOn(t);
+  await repositories.lease('before', [S]);
+  source.lose(S, broken);
+  await repositories.lease('after', [S]);
+  assert.equal(repositories.stranded.causeOf('before'), broken.message);
+  assert.ok(!repositories.stranded.has('after'));
+
+  repositories.adopt(R, ['killed together with it']);
+  await repositories.lease('new', [R]);
+  assert.match(
+    repositories.stranded.causeOf('killed together with it') ?? '',
+    /served .* ended while no thinlayerd ran/,
+  );
+  assert.ok(!repositories.stranded.has('new'));
+});
+
+test('who holds one that was mounted all the time stands well', async (t) => {
+  const source = fakeRepositorySource();
+  await source.acquire(R, {});
+  const { repositories } = repositoriesOn(t, source);
+  repositories.adopt(R, ['x']);
+  await repositories.lease('y', [R]);
+  assert.ok(!repositories.stranded.has('x'));
+});
+
+test('a few at once look into one repository: one that hangs holds up no other', async (t) => {
+  const { repositories } = repositoriesOn(t);
+  const hold = signalled();
+  let looking = 0;
+  const hang = () => repositories.look(R, () => (++looking, hold.promise), {});
+  const hanging = Array.from({ length: 9 }, hang);
+  await settled();
+  assert.equal(looking, 4);
+  assert.equal(await repositories.look(S, () => Promise.resolve('seen'), {}), 'seen');
+  const giveUp = new AbortController();
+  const impatient = repositories.look(R, () => Promise.resolve(), { signal: giveUp.signal });
+  giveUp.abort();
+  await assert.rejects(impatient, { code: 'aborted' });
+  hold.signal();
+  await Promise.all(hanging);
+  assert.equal(looking, 9);
 });

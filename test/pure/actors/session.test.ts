@@ -37,7 +37,7 @@ test('no attach is answered before the mount stands', async () => {
   release();
   await Promise.all(both);
   assert.deepEqual(seen, ['mounting', 'first', 'second']);
-  assert.deepEqual(engine.calls, ['mount /home/top/merged']);
+  assert.deepEqual(engine.calls, ['mount /home/top/merged', 'keep top 2']);
 });
 
 test('200 chains of calls at once leave nothing behind', async () => {
@@ -191,14 +191,18 @@ test('a diff that fails before its first byte rejects, and holds nothing', async
   await supervisor.drain();
 });
 
-test('cleanup unmounts what a failed detach left, and nothing that is in use', async () => {
-  const engine = fakeEngine();
+test('cleanup unmounts what a failed detach left and whose ends got lost, but no container', async () => {
+  const engine = fakeEngine({
+    mounter: { usedByContainers: () => Promise.resolve(new Set(['/home/used/merged'])) },
+  });
   const { port } = faulty(engine.mounter, { unmount: '1*error(EBUSY)' });
   const { supervisor } = await openedOn({ ...engine, mounter: port });
   await makePair(supervisor);
-  await supervisor.create(id('used'), id('base'), 'container', {});
+  for (const name of ['used', 'lost']) await supervisor.create(id(name), id('base'), 'container', {});
   await supervisor.attach(id('top'), null);
   await supervisor.attach(id('used'), null);
+  await supervisor.attach(id('lost'), null);
+  await supervisor.attach(id('lost'), null);
   await assert.rejects(supervisor.detach(id('top')));
   await supervisor.cleanup();
   assert.deepEqual([...engine.mounts], ['/home/used/merged']);

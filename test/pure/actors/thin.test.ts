@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
+import { fromErrno } from '../../../src/core/errno.js';
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../../../src/core/model.js';
 import type { OverlayMount } from '../../../src/core/mount-plan.js';
@@ -19,7 +20,9 @@ const BOTTOM: ThinLayer = { digest: 'aa'.repeat(32), repository: R, path: 'layer
 const TOP: ThinLayer = { digest: 'bb'.repeat(32), repository: R, path: null };
 
 /** What the mounter was given, and an engine whose archives are all descriptors of BOTTOM and TOP. */
-function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } = {}) {
+function thinEngine(
+  overrides: EngineOverrides & { locate?: Mounter['locate']; mount?: () => Promise<void> } = {},
+) {
   const plans: OverlayMount[] = [];
   const store = fakeLayerStore({}, '/home');
   const engine: FakeEngine = fakeEngine({
@@ -37,7 +40,10 @@ function thinEngine(overrides: EngineOverrides & { locate?: Mounter['locate'] } 
       remove: (layer) => store.remove(layer),
     },
     mounter: {
-      mount: async (plan) => void plans.push(plan),
+      mount: async (plan) => {
+        plans.push(plan);
+        await overrides.mount?.();
+      },
       ...(overrides.locate && { locate: overrides.locate }),
     },
   });
@@ -86,11 +92,14 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
 });
 
 test('where whiteouts are files, a layer that has some stands between its masks, which go with the image', async (t) => {
-  const kept: number[] = [];
+  const told: string[] = [];
   const masks = {
-    of: (_: string, path: string) =>
-      Promise.resolve(path.startsWith('layers/') ? { above: '/above', below: '/below' } : null),
-    keep: (layers: readonly ThinLayer[]) => Promise.resolve(void kept.push(layers.length)),
+    hold: (holder: string, _: string, path: string) => {
+      told.push(`hold ${holder}`);
+      return Promise.resolve(path.startsWith('layers/') ? { above: '/above', below: '/below' } : null);
+    },
+    release: (holder: string) => Promise.resolve(void told.push(`release ${holder}`)),
+    keep: (layers: readonly ThinLayer[]) => Promise.resolve(void told.push(`keep ${layers.length}`)),
   };
   const { supervisor, plans } = await withContainer(t, { masks }, fakeRepositorySource({}, []));
   await supervisor.attach(id('container'), null);
@@ -99,9 +108,45 @@ test('where whiteouts are files, a layer that has some stands between its masks,
   assert.deepEqual(plans[0]?.lowers, [top, above, bottom, below]);
   await supervisor.detach(id('container'));
   await supervisor.remove(id('container'));
-  assert.deepEqual(kept, []);
   await supervisor.remove(id('thin'));
-  assert.deepEqual(kept, [0]);
+  const held = ['hold layer container', 'hold layer container', 'release layer container'];
+  assert.deepEqual(told, [...held, 'keep 0']);
+});
+
+test('who fails to mount holds no mask, also where another of its layers is looked for still', async (t) => {
+  const held = new Set<string>();
+  let walk = (): void => undefined;
+  const walked = new Promise<void>((resolve) => (walk = resolve));
+  const masks = {
+    hold: async (holder: string, _: string, path: string) => {
+      if (path !== BOTTOM.path) throw new ThinlayerError('unavailable', 'it cannot be walked');
+      await walked;
+      held.add(holder);
+      return null;
+    },
+    release: (holder: string) => Promise.resolve(void held.delete(holder)),
+  };
+  const { supervisor } = await withContainer(t, { masks }, fakeRepositorySource({}, []));
+  const attached = assert.rejects(supervisor.attach(id('container'), null), { code: 'unavailable' });
+  await settled();
+  walk();
+  await attached;
+  assert.deepEqual([...held], []);
+});
+
+test('layers that were found mounted keep their masks, whether or not their records are sound', async () => {
+  const adopted = new Map<string, readonly ThinLayer[] | null>();
+  const masks = {
+    adopt: (holder: string, layers: readonly ThinLayer[] | null) => void adopted.set(holder, layers),
+  };
+  const { engine } = thinEngine({ masks, mounted: ['container', 'broken'] });
+  const record = { version: 1, parent: null, state: 'created', link: '', size: null, quota: null } as const;
+  const thin = { ...record, id: id('thin'), kind: 'image', mountLabel: null, thin: [BOTTOM, TOP] } as const;
+  await engine.store.create(thin);
+  const container = { ...record, id: id('container'), parent: id('thin'), kind: 'container' } as const;
+  await engine.store.create({ ...container, mountLabel: null });
+  await openedOn(engine);
+  assert.deepEqual(Object.fromEntries(adopted), { 'layer container': [TOP, BOTTOM], 'layer broken': null });
 });
 
 test('a layer that is not there is looked for in the newest revision, and then missed by name', async (t) => {
@@ -154,7 +199,7 @@ test('a source that wants to know is told when containers start on its layers, a
 });
 
 test('a repository is told with what its client knows, or with why that does not tell', async (t) => {
-  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null };
+  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null, failure: null };
   const answers = [
     () => Promise.resolve(facts),
     () => Promise.reject(new ThinlayerError('unavailable', 'its client hangs')),
@@ -165,4 +210,33 @@ test('a repository is told with what its client knows, or with why that does not
   const report = { repository: R, state: 'mounted', holders: 1 };
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: null, facts }]);
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: 'its client hangs', facts: null }]);
+});
+
+test('an attach in which the repository is lost is tried once more, on the mount that takes its place', async (t) => {
+  const dead = Object.assign(new Error('fsconfig: ENOTCONN'), { code: 'ENOTCONN' });
+  const source = fakeRepositorySource();
+  let mounts = 0;
+  const mount = () => {
+    if (++mounts > 1) return Promise.resolve();
+    setImmediate(() => source.lose(R, new ThinlayerError('unavailable', 'its client ended')));
+    return Promise.reject(fromErrno(dead, { op: 'mount' }));
+  };
+  const { supervisor } = await withContainer(t, { mount }, source);
+  assert.equal(await supervisor.attach(id('container'), null), '/home/container/merged');
+  assert.equal(mounts, 2);
+  assert.equal([...supervisor.report()].find((layer) => layer.id === 'container')?.cause, null);
+});
+
+test('a layer that cannot be read is named, with what its client says', async (t) => {
+  const eio = Object.assign(new Error('openat2: EIO'), { code: 'EIO' });
+  const locate = () => Promise.reject(fromErrno(eio, { op: 'look up' }));
+  const facts = { revision: 7, host: null, offline: null, cacheBytes: 1, prefetch: null };
+  const failure = '/layers cannot be read: http://h sent 0 bytes within 5000 ms';
+  const source = { ...fakeRepositorySource(), describe: () => Promise.resolve({ ...facts, failure }) };
+  const { supervisor } = await withContainer(t, { locate }, source);
+  await assert.rejects(supervisor.attach(id('container'), null), {
+    code: 'unavailable',
+    message:
+      /layer (aa|bb)\S+ of a thin image cannot be read in the repository a\.example\.org: .*EIO.*; its client says: \/layers .* sent 0 bytes/,
+  });
 });

@@ -76,3 +76,8 @@ test('the limit of depth is that of the options, and its error can be searched f
   checkDepth(layer(false), 128, 128);
   assert.throws(() => checkDepth(layer(false), 129, 128), { code: 'failed_precondition' });
 });
+
+test('a lower that stands there twice is mounted once, at its upper place', () => {
+  const lowerLinks = ['/c/C', '/h/l/B', '/c/C', '/c/A'];
+  assert.deepEqual(planMount(input({ lowerLinks }))?.lowers, ['/c/C', '/h/l/B', '/c/A']);
+});

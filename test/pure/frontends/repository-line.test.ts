@@ -5,7 +5,14 @@ import { repositoryLine } from '../../../src/cli/repository-line.js';
 
 const REPORT = { repository: 'a.example.org', state: 'mounted', holders: 2, cause: null, facts: null };
 const PREFETCH = { recorded: 1, objects: 12, bytes: 3400, hits: 11, wastedBytes: 20 };
-const FACTS = { revision: 7, host: 'http://h', offline: null, cacheBytes: 90, prefetch: PREFETCH };
+const FACTS = {
+  revision: 7,
+  host: 'http://h',
+  offline: null,
+  cacheBytes: 90,
+  prefetch: PREFETCH,
+  failure: null,
+};
 
 test('a line tells what is known of a repository, and what is wrong with it', () => {
   assert.equal(repositoryLine(REPORT), 'mounted       2  a.example.org  ');

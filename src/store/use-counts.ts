@@ -1,0 +1,72 @@
+/** Numbers of uses on disk: `.uses/ID` for each layer with more than one. */
+
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Disk } from '../core/disk.js';
+import { fromErrno } from '../core/errno.js';
+import type { LayerId } from '../core/model.js';
+import type { UseCounts } from '../core/ports.js';
+import { Turns } from './turns.js';
+
+export interface UseCountsOptions {
+  /** Of all counts. */
+  readonly directory: string;
+  readonly disk: Disk;
+  /** Layers that are mounted now. */
+  readonly mounted: Iterable<LayerId>;
+  /** See HomeConfig. */
+  readonly resumed: boolean;
+}
+
+export interface OpenedUseCounts extends UseCounts {
+  /** Of each mounted layer. */
+  readonly found: ReadonlyMap<LayerId, number>;
+}
+
+/** Forgets what nobody holds any more. After a kill a count may be one too high, never too low. */
+export async function openUseCounts(options: UseCountsOptions): Promise<OpenedUseCounts> {
+  const { directory, disk, mounted, resumed } = options;
+  try {
+    await mkdir(directory, { mode: 0o700, recursive: true });
+    const kept = resumed ? await readCounts(directory) : new Map<string, number>();
+    const found = new Map([...mounted].map((id) => [id, kept.get(id) ?? 1]));
+    const stale = (await readdir(directory)).filter((name) => (found.get(name as LayerId) ?? 0) < 2);
+    if (stale.length > 0)
+      await disk.change(stale.map((name) => ({ do: 'unlink', path: join(directory, name) })));
+    return { found, keep: keeper(directory, disk) };
+  } catch (error) {
+    throw fromErrno(error, { op: 'read the numbers of uses', path: directory });
+  }
+}
+
+async function readCounts(directory: string): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const name of await readdir(directory)) {
+    const uses = Number(await readFile(join(directory, name), 'latin1'));
+    if (Number.isSafeInteger(uses)) counts.set(name, uses);
+  }
+  return counts;
+}
+
+function keeper(directory: string, disk: Disk): UseCounts['keep'] {
+  const turns = new Turns();
+  return (layer, uses) =>
+    turns.take(layer, async () => {
+      const path = join(directory, layer);
+      try {
+        await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
+      } catch (error) {
+        throw fromErrno(error, { op: 'keep the number of uses', layer, path });
+      }
+    });
+}
+
+/** Under a name that no layer has, first: half a number would be another one. */
+function replacing(path: string, uses: number): Parameters<Disk['change']>[0] {
+  const draft = `${path}.tmp`;
+  return [
+    { do: 'write', path: draft, text: String(uses), mode: 0o600, sync: false },
+    { do: 'rename', from: draft, to: path },
+  ];
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+
+import type { LayerId } from '../../../src/core/model.js';
+import { openUseCounts } from '../../../src/store/use-counts.js';
+import { temporaryDirectory } from '../cvmfs/client.js';
+import { realDisk } from './disks.js';
+
+const [A, B] = ['a', 'b'] as LayerId[] as [LayerId, LayerId];
+
+function place(t: TestContext) {
+  const directory = join(temporaryDirectory(t), '.uses');
+  const open = (mounted: readonly LayerId[], resumed = true) =>
+    openUseCounts({ directory, disk: realDisk, mounted, resumed });
+  return { directory, open };
+}
+
+test('the next daemon finds the uses that dockerd has', async (t) => {
+  const { directory, open } = place(t);
+  const first = await open([A]);
+  assert.deepEqual([...first.found], [[A, 1]]);
+  await Promise.all([2, 3, 4, 3].map((uses) => first.keep(A, uses)));
+  assert.equal(readFileSync(join(directory, 'a'), 'latin1'), '3');
+  const second = await open([A, B]);
+  assert.deepEqual(
+    [...second.found],
+    [
+      [A, 3],
+      [B, 1],
+    ],
+  );
+  await second.keep(A, 1);
+  await second.keep(B, 0);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('what is not mounted any more, half written, or of a dockerd of before is forgotten', async (t) => {
+  const { directory, open } = place(t);
+  const counts = await open([A, B]);
+  await counts.keep(A, 2);
+  await counts.keep(B, 5);
+  writeFileSync(join(directory, 'c.tmp'), '7');
+  assert.deepEqual([...(await open([B])).found], [[B, 5]]);
+  assert.deepEqual(readdirSync(directory), ['b']);
+  assert.deepEqual([...(await open([B], false)).found], [[B, 1]]);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a count that cannot be kept is told with its layer', async (t) => {
+  const { directory, open } = place(t);
+  const counts = await open([A]);
+  writeFileSync(join(directory, 'x'), '');
+  await assert.rejects(counts.keep('x/y' as LayerId, 2), {
+    layer: 'x/y',
+    message: /keep the number of uses/,
+  });
+});
