@@ -8,6 +8,7 @@ namespace thinlayer {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitWorkers(env);
   RegisterMount(env, exports);
+  RegisterPlaces(env, exports);
   RegisterProbe(env, exports);
   RegisterHost(env, exports);
   RegisterQuota(env, exports);

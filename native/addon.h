@@ -7,6 +7,7 @@
 namespace thinlayer {
 
 void RegisterMount(Napi::Env env, Napi::Object exports);
+void RegisterPlaces(Napi::Env env, Napi::Object exports);
 void RegisterProbe(Napi::Env env, Napi::Object exports);
 void RegisterHost(Napi::Env env, Napi::Object exports);
 void RegisterQuota(Napi::Env env, Napi::Object exports);

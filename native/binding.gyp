@@ -26,6 +26,7 @@
         "overlay.cc",
         "overlay_fsopen.cc",
         "overlay_options.cc",
+        "places.cc",
         "probe.cc",
         "host.cc",
         "disk.cc",

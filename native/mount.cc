@@ -1,18 +1,13 @@
 // Overlay mounts, made and taken away.
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <optional>
 
 #include "addon.h"
 #include "call.h"
-#include "fd.h"
 #include "overlay.h"
 #include "worker.h"
 
@@ -98,27 +93,6 @@ std::string StringOf(const Napi::Object& object, const char* key) {
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
 }
 
-// What is below `root` belongs to a network file system: this may wait for long, which is why it is in this lane.
-std::optional<std::string> Locate(const std::string& root, const std::vector<std::string>& paths) {
-  Fd top(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!top) Fail("open", root);
-  struct open_how how = {};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  for (const std::string& path : paths) {
-    Fd found(static_cast<int>(syscall(SYS_openat2, top.get(), path.c_str(), &how, sizeof(how))));
-    if (found) return root + "/" + path;
-    if (errno != ENOENT && errno != ENOTDIR) Fail("openat2", root + "/" + path);
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string> Strings(const Napi::Array& array) {
-  std::vector<std::string> strings;
-  for (uint32_t i = 0; i < array.Length(); ++i) strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
-  return strings;
-}
-
 // Each followed by a NUL: one string from JavaScript takes a fraction of the time of many.
 std::vector<std::string> StringsOf(const Napi::Object& object, const char* key) {
   const std::string joined = StringOf(object, key);
@@ -145,17 +119,6 @@ Napi::Value MountOverlayJs(const Napi::CallbackInfo& info) {
                     [mount = ParseMount(info[0].As<Napi::Object>())] { MountOverlay(mount); });
 }
 
-Napi::Value LocateDirectoryJs(const Napi::CallbackInfo& info) {
-  using Found = std::optional<std::string>;
-  return Submit(info.Env(), Lane::kRemote,
-                std::make_unique<FunctionJob<Found>>(
-                    [root = StringAt(info, 0), paths = Strings(info[1].As<Napi::Array>())] { return Locate(root, paths); },
-                    [](Napi::Env env, Found& found) -> Napi::Value {
-                      if (!found) return env.Null();
-                      return Napi::String::New(env, *found);
-                    }));
-}
-
 Napi::Value UnmountJs(const Napi::CallbackInfo& info) {
   return SubmitCall(info.Env(), Lane::kMount, [path = StringAt(info, 0)] { Unmount(path); });
 }
@@ -164,7 +127,6 @@ Napi::Value UnmountJs(const Napi::CallbackInfo& info) {
 
 void RegisterMount(Napi::Env env, Napi::Object exports) {
   exports.Set("mountOverlay", Napi::Function::New(env, MountOverlayJs, "mountOverlay"));
-  exports.Set("locateDirectory", Napi::Function::New(env, LocateDirectoryJs, "locateDirectory"));
   exports.Set("unmount", Napi::Function::New(env, UnmountJs, "unmount"));
 }
 

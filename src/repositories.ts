@@ -16,6 +16,9 @@ import { cvmfs2Source } from './cvmfs/cvmfs2-source.js';
 import { DEFAULT_DIRECTORY } from './cvmfs/embedded/config/load.js';
 import { embeddedSource } from './cvmfs/embedded-source.js';
 import { externalSource, HOST_REPOSITORIES } from './cvmfs/external.js';
+import { loadAddon } from './host/addon.js';
+import type { PlaceFunctions } from './host/addon.js';
+import { tryLock } from './host/lock.js';
 import { readHomeMounts } from './host/mountinfo.js';
 
 const CLIENT = fileURLToPath(new URL('../bin/thinlayer-cvmfs.js', import.meta.url));
@@ -51,12 +54,17 @@ function makeSource(
   };
   switch (kind) {
     case 'external':
-      return externalSource({ locate: mounter.locate, directory: HOST_REPOSITORIES });
+      return externalSource({
+        lookAt: (directory, repository) =>
+          loadAddon<PlaceFunctions>().lookAtRepository(directory, repository),
+        directory: HOST_REPOSITORIES,
+      });
     case 'embedded':
       return embeddedSource({
         ...places,
         runDirectory: CVMFS_RUN_DIRECTORY,
         command: [process.execPath, CLIENT],
+        lock: (path) => tryLock(loadAddon(), path, ''),
         ...(options.cvmfsPrefetch && {
           prefetchFailed: ({ message }) =>
             log.warn(`what an image reads at its start is not remembered: ${message}`),

@@ -139,6 +139,11 @@ IdMap ParseIds(const Napi::Value& value) {
   return ids;
 }
 
+ListedMagic ParseListedMagic(const std::string& word) {
+  if (word == "never") return ListedMagic::kNowhere;
+  return word == "always" ? ListedMagic::kEverywhere : ListedMagic::kAtRoot;
+}
+
 RepositoryOptions ParseOptions(const Napi::Object& o) {
   RepositoryOptions options;
   options.fqrn = o.Get("fqrn").As<Napi::String>().Utf8Value();
@@ -146,7 +151,7 @@ RepositoryOptions ParseOptions(const Napi::Object& o) {
   options.uids = ParseIds(o.Get("uids"));
   options.gids = ParseIds(o.Get("gids"));
   options.layers = o.Get("layers").As<Napi::Boolean>().Value();
-  options.hide_magic = o.Get("hideMagicXattrs").As<Napi::Boolean>().Value();
+  options.listed_magic = ParseListedMagic(o.Get("magicXattrs").As<Napi::String>().Utf8Value());
   options.kernel_cache_seconds = o.Get("kernelCacheSeconds").As<Napi::Number>().DoubleValue();
   options.variables = StringsByName(o.Get("variables"));
   return options;

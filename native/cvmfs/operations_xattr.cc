@@ -22,6 +22,20 @@ Attributed Attributes(Repository& repository, CatalogTree& tree, uint64_t inode)
   return all;
 }
 
+bool ListsMagic(const Repository& repository, uint64_t inode) {
+  switch (repository.options.listed_magic) {
+    case ListedMagic::kNowhere: return false;
+    case ListedMagic::kAtRoot: return inode == kRootInode;
+    case ListedMagic::kEverywhere: return true;
+  }
+  return false;
+}
+
+// The kernel asks for no user.* of symlinks and special files: who copies all that is listed would fail.
+bool CanBeAsked(const Entry& entry, const std::string& name) {
+  return S_ISREG(entry.mode) || S_ISDIR(entry.mode) || name.compare(0, 5, "user.") != 0;
+}
+
 // Size 0 asks how much there is.
 void Reply(fuse_req_t request, const std::string& value, size_t size) {
   if (size == 0) fuse_reply_xattr(request, value.size());
@@ -47,9 +61,9 @@ void ListXattr(fuse_req_t request, fuse_ino_t inode, size_t size) {
     Attributed all = Attributes(repository, *tree.tree(), inode);
     std::string list;
     for (const auto& [name, value] : all.own) list.append(name).push_back('\0');
-    if (inode == kRootInode && !repository.options.hide_magic) {
+    if (ListsMagic(repository, inode)) {
       for (const std::string& name : MagicNames(repository, *all.entry)) {
-        if (all.own.count(name) == 0) list.append(name).push_back('\0');
+        if (all.own.count(name) == 0 && CanBeAsked(*all.entry, name)) list.append(name).push_back('\0');
       }
     }
     Reply(r, list, size);

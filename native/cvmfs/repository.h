@@ -42,12 +42,15 @@ struct IdMap {
   uint32_t Mapped(uint32_t id) const;
 };
 
+// Which entries list magic attributes; all that have them can be asked for them.
+enum class ListedMagic { kNowhere, kAtRoot, kEverywhere };
+
 struct RepositoryOptions {
   std::string fqrn;
   std::string cache;
   IdMap uids, gids;
   bool layers = false;
-  bool hide_magic = false;
+  ListedMagic listed_magic = ListedMagic::kAtRoot;
   double kernel_cache_seconds = 60;
   Variables variables;
 };

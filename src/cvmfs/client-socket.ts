@@ -42,6 +42,11 @@ export function socketOf(mountpoint: string, runDirectory: string): string {
   return join(runDirectory, `${mountName(mountpoint)}.sock`);
 }
 
+/** Held by that process as long as it lives, the time before it answers on its socket included. */
+export function lockOf(mountpoint: string, runDirectory: string): string {
+  return join(runDirectory, `${mountName(mountpoint)}.lock`);
+}
+
 /** `closed` resolves when the process ends, or `end` was called. */
 export function watchClient(socketPath: string): {
   readonly closed: Promise<void>;

@@ -1,32 +1,35 @@
 /**
  * Repositories mounted by our own client, each by a process of its own (`thinlayer-cvmfs`) that survives the daemon:
- * containers read on, and the next daemon finds it by its control socket.
+ * containers read on, and the next daemon finds it by its control socket. One that has none yet, because it is mounting
+ * still, is known by its lock, and waited for.
  */
 
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { ThinlayerError } from '../core/errors.js';
-import type { ErrorCode } from '../core/errors.js';
 import type { IdMaps } from '../core/model.js';
 import type { RepositoryFacts, RepositoryMount, RepositorySource, Starts } from '../core/repository.js';
+import { startClient } from './client-process.js';
+import type { ClientLock } from './client-process.js';
 import { ClientStarts } from './client-starts.js';
-import { askClient, socketOf, watchClient } from './client-socket.js';
+import { askClient, isUnanswered, lockOf, socketOf, watchClient } from './client-socket.js';
 import type { ClientStatus } from './embedded/client.js';
-import { logPath, openLog } from './process-log.js';
+import { logPath } from './process-log.js';
 import { Watches } from './watches.js';
 import type { Lost } from './watches.js';
+
+/** As long as anybody waits for a client that mounts. One that needs longer goes on, and whoever comes then finds it. */
+const PATIENCE_MS = 300_000;
+const LOOK_SOON_MS = 25;
 
 export interface EmbeddedOptions {
   /** Mountpoints are made here, named after their repositories. */
   readonly directory: string;
   /** In place of /etc/cvmfs. */
   readonly configDirectory: string;
-  /** Sockets of the processes. Short: a socket's path has at most 107 bytes. */
+  /** Sockets and locks of the processes. Short: a socket's path has at most 107 bytes. */
   readonly runDirectory: string;
   /** The processes' logs. */
   readonly logDirectory: string;
@@ -36,6 +39,10 @@ export interface EmbeddedOptions {
   readonly command: readonly [string, ...string[]];
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
   readonly unmount: (mountpoint: string) => Promise<void>;
+  /** Null: somebody has it. See src/host/lock.ts. */
+  readonly lock: (path: string) => Promise<ClientLock | null>;
+  /** For tests. */
+  readonly patienceMs?: number;
   /** Called with why what images read at their starts is not remembered; absent: it is not to be. */
   readonly prefetchFailed?: (error: ThinlayerError) => void;
 }
@@ -73,8 +80,8 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async acquire(repository: string): Promise<RepositoryMount> {
-    const running = await this.#running(repository);
-    const mount = running ?? { ...(await this.#start(repository)), anew: true };
+    const found = await this.#find(repository);
+    const mount = 'path' in found ? found : { ...(await this.#start(repository, found)), anew: true };
     this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
       gone(repository, this.#options.logDirectory),
     );
@@ -93,69 +100,92 @@ class EmbeddedSource implements RepositorySource {
 
   async release(repository: string): Promise<void> {
     this.#watches.stop(repository);
-    if (await this.#running(repository)) {
-      const ended = watchClient(this.#socket(repository));
-      await askClient(this.#socket(repository), 'POST', '/quit');
-      await ended.closed;
+    const lock = await this.#end(repository);
+    try {
+      await this.#options.unmount(this.#mountpoint(repository));
+    } finally {
+      await lock.release();
     }
-    await this.#options.unmount(this.#mountpoint(repository));
   }
 
   watch(lost: Lost): () => void {
     return this.#watches.listen(lost);
   }
 
-  /** The mount of a process that serves this mountpoint: it may be a daemon's of before. */
+  /**
+   * The mount of a process that serves this mountpoint, which may be a daemon's of before; or the lock, if there is none. Only who
+   * has the lock may unmount there. One that still mounts, or that ends, is waited for.
+   */
+  async #find(repository: string): Promise<RepositoryMount | ClientLock> {
+    const end = performance.now() + this.#patienceMs;
+    for (let waited = false; ; waited = true) {
+      const running = await this.#running(repository);
+      // Nobody stands yet on what was still being mounted.
+      if (running) return { ...running, anew: waited };
+      const lock = await this.#options.lock(this.#lock(repository));
+      if (lock) return lock;
+      if (performance.now() > end) throw this.#late(repository);
+      await delay(LOOK_SOON_MS);
+    }
+  }
+
   async #running(repository: string): Promise<RepositoryMount | null> {
     try {
       const mount = mountOf(await askClient(this.#socket(repository), 'GET', '/status'));
       return mount.path === this.#mountpoint(repository) ? mount : null;
     } catch (error) {
-      if (error instanceof ThinlayerError && error.code === 'unavailable') return null;
+      if (isUnanswered(error)) return null;
       throw error;
     }
   }
 
-  async #start(repository: string): Promise<RepositoryMount> {
+  /** Ends the process, if there is one; then the lock is ours. */
+  async #end(repository: string): Promise<ClientLock> {
+    const found = await this.#find(repository);
+    if (!('path' in found)) return found;
+    const ended = watchClient(this.#socket(repository));
+    await askClient(this.#socket(repository), 'POST', '/quit');
+    await ended.closed;
+    return this.#end(repository);
+  }
+
+  /** The process has the lock from then on, however this daemon ends. */
+  async #start(repository: string, lock: ClientLock): Promise<RepositoryMount> {
     const mountpoint = this.#mountpoint(repository);
-    // What a killed process left is a mount that answers nothing but ENOTCONN.
-    await this.#options.unmount(mountpoint);
-    mkdirSync(mountpoint, { mode: 0o755 });
     try {
-      await outcome(this.#spawn(repository, mountpoint), repository);
-    } catch (error) {
+      // What a killed process left is a mount that answers nothing but ENOTCONN.
       await this.#options.unmount(mountpoint);
-      throw error;
+      mkdirSync(mountpoint, { mode: 0o755 });
+      if (!(await this.#mounts(repository, mountpoint, lock))) throw this.#late(repository);
+    } finally {
+      await lock.release();
     }
     return mountOf(await askClient(this.#socket(repository), 'GET', '/status'));
   }
 
-  #spawn(repository: string, mountpoint: string): ChildProcess {
-    const [program, ...before] = this.#options.command;
-    const log = openLog(this.#options.logDirectory, repository);
+  /** As startClient. What a process that failed mounted is gone with it. */
+  async #mounts(repository: string, mountpoint: string, lock: ClientLock): Promise<boolean> {
+    const { command, configDirectory, logDirectory, idMaps, unmount } = this.#options;
+    const places = { mountpoint, configDirectory, logDirectory, socket: this.#socket(repository) };
     try {
-      const child = spawn(
-        program,
-        [
-          ...before,
-          ...[
-            repository,
-            mountpoint,
-            '-o',
-            'layers,cvmfs_suid',
-            '--config-dir',
-            this.#options.configDirectory,
-          ],
-          ...namespaceArguments(this.#options.idMaps),
-          ...['--control', this.#socket(repository), '--report-fd', '3'],
-        ],
-        { detached: true, stdio: ['ignore', log.fd, log.fd, 'pipe'], cwd: '/' },
-      );
-      child.unref();
-      return child;
-    } finally {
-      log.close();
+      return await startClient({ command, repository, ...places, idMaps, lock }, this.#patienceMs);
+    } catch (error) {
+      await unmount(mountpoint);
+      throw error;
     }
+  }
+
+  #late(repository: string): ThinlayerError {
+    const log = logPath(this.#options.logDirectory, repository);
+    return new ThinlayerError(
+      'unavailable',
+      `the client of the repository ${repository} has not mounted it within ${this.#patienceMs / 1000} s; it goes on, and its log is ${log}. If it hangs, end it: \`pgrep -f ${this.#mountpoint(repository)}\` names it`,
+      { op: 'mount' },
+    );
+  }
+
+  get #patienceMs(): number {
+    return this.#options.patienceMs ?? PATIENCE_MS;
   }
 
   #mountpoint(repository: string): string {
@@ -165,31 +195,10 @@ class EmbeddedSource implements RepositorySource {
   #socket(repository: string): string {
     return socketOf(this.#mountpoint(repository), this.#options.runDirectory);
   }
-}
 
-function namespaceArguments({ uids, gids }: IdMaps): string[] {
-  const text = (maps: IdMaps['uids']) =>
-    maps.map(({ containerId, hostId, size }) => `${containerId}:${hostId}:${size}`).join(',');
-  return ['--map-uids', text(uids), '--map-gids', text(gids)];
-}
-
-/** Resolves when the process says that it has mounted; rejects with what it says else. */
-async function outcome(child: ChildProcess, repository: string): Promise<void> {
-  const failed = new Promise<never>((_, reject) => child.once('error', reject));
-  const report = await Promise.race([text(child.stdio[3] as Readable), failed]);
-  const line =
-    report === '' ? null : (JSON.parse(report) as { mounted?: true; code?: ErrorCode; message?: string });
-  if (line?.mounted) return;
-  const reason =
-    line?.message ??
-    `its client ended before it had mounted anything (${child.exitCode ?? child.signalCode})`;
-  throw new ThinlayerError(
-    line?.code ?? 'unavailable',
-    `the repository ${repository} cannot be mounted: ${reason}`,
-    {
-      op: 'mount',
-    },
-  );
+  #lock(repository: string): string {
+    return lockOf(this.#mountpoint(repository), this.#options.runDirectory);
+  }
 }
 
 function mountOf(status: unknown): RepositoryMount {

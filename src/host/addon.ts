@@ -31,17 +31,26 @@ export interface NativeMount {
   readonly gid: number;
 }
 
-/** native/mount.cc. */
+/** native/mount.cc, native/places.cc. */
 export interface MountFunctions {
   /** Makes `target` (0700) if it is missing. After a failure neither mount nor `target` is left. */
   mountOverlay(mount: NativeMount): Promise<void>;
   /**
-   * The first of `paths`, relative to `root`, that is a directory; null if there is none. ELOOP for a symlink, EXDEV for a
-   * way out of `root`.
+   * The first of `paths`, relative to `root`, that is a directory; null if there is nothing. ENOTDIR for a file or a symlink, EXDEV
+   * for a way out of `root`.
    */
   locateDirectory(root: string, paths: readonly string[]): Promise<string | null>;
   /** Detaches all mounts stacked on `path`, removes the directory. Missing: success. */
   unmount(path: string): Promise<void>;
+}
+
+/** `empty`: a directory with nothing in it, on which nothing is mounted. */
+export type RepositoryPlace = 'there' | 'empty' | 'absent';
+
+/** native/places.cc. */
+export interface PlaceFunctions {
+  /** Where the host has its repositories; autofs may mount it for this. ENOTDIR for a file or a symlink. */
+  lookAtRepository(directory: string, repository: string): Promise<RepositoryPlace>;
 }
 
 /** native/probe.cc. */

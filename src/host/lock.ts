@@ -1,4 +1,4 @@
-/** One daemon per home: a lock that the kernel takes back when its holder dies. */
+/** Locks that the kernel takes back when their holder dies. One of them makes for one daemon per home. */
 
 import { close } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -10,7 +10,9 @@ import { ThinlayerError } from '../core/errors.js';
 import { fromErrno, isErrno } from '../core/errno.js';
 import type { HostFunctions } from './addon.js';
 
-export interface HomeLock {
+export interface FileLock {
+  /** A process that inherits it has the lock too, until it ends. */
+  readonly fd: number;
   release(): Promise<void>;
 }
 
@@ -26,48 +28,49 @@ export interface Patience {
 
 const RETRY_MS = 100;
 
-/** `failed_precondition` names the process that has the home. The file stays when the lock is released. */
-export async function lockHome(
+/** Null: somebody has it. What he wrote into the file stays; else it holds `text`. It stays when the lock is released. */
+export async function tryLock(
   addon: Pick<HostFunctions, 'lockFile'>,
-  home: string,
-  patience?: Patience,
-): Promise<HomeLock> {
-  const path = join(home, '.lock');
+  path: string,
+  text: string,
+): Promise<FileLock | null> {
   try {
-    const fd = (await tryLock(addon, path)) ?? (await lockLater(addon, path, patience));
-    if (fd === undefined) throw await inUse(home, path);
-    return { release: () => promisify(close)(fd) };
+    const fd = await addon.lockFile(path, text);
+    return { fd, release: () => promisify(close)(fd) };
   } catch (error) {
+    if (isErrno(error, 'EAGAIN')) return null;
     throw fromErrno(error, { op: 'lock', path });
   }
 }
 
-/** Undefined if somebody has it. */
-async function tryLock(addon: Pick<HostFunctions, 'lockFile'>, path: string): Promise<number | undefined> {
-  try {
-    return await addon.lockFile(path, `${process.pid}\n`);
-  } catch (error) {
-    if (isErrno(error, 'EAGAIN')) return undefined;
-    throw error;
-  }
+/** `failed_precondition` names the process that has the home. */
+export async function lockHome(
+  addon: Pick<HostFunctions, 'lockFile'>,
+  home: string,
+  patience?: Patience,
+): Promise<FileLock> {
+  const path = join(home, '.lock');
+  const tryIt = () => tryLock(addon, path, `${process.pid}\n`);
+  const lock = (await tryIt()) ?? (patience && (await lockLater(tryIt, path, patience)));
+  if (!lock) throw await inUse(home, path);
+  return lock;
 }
 
 /** By asking again: a thread that waits in flock(2) could not be called back. */
 async function lockLater(
-  addon: Pick<HostFunctions, 'lockFile'>,
+  tryIt: () => Promise<FileLock | null>,
   path: string,
-  patience: Patience | undefined,
-): Promise<number | undefined> {
-  if (!patience || patience.ms === 0) return undefined;
-  const { ms, signal, waits } = patience;
+  { ms, signal, waits }: Patience,
+): Promise<FileLock | null> {
+  if (ms === 0) return null;
   waits(await holderOf(path));
   const end = performance.now() + ms;
-  let fd: number | undefined;
-  while (fd === undefined && performance.now() < end && !signal.aborted) {
+  let lock: FileLock | null = null;
+  while (lock === null && performance.now() < end && !signal.aborted) {
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    fd = await tryLock(addon, path);
+    lock = await tryIt();
   }
-  return fd;
+  return lock;
 }
 
 async function inUse(home: string, path: string): Promise<ThinlayerError> {

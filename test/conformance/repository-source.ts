@@ -43,7 +43,8 @@ export function repositorySourceSuite(
       const mount = await acquire(source, repository);
       assert.equal(mount.revision, ours ? 7 : null);
       assert.match(await readFile(join(mount.path, LAYER, 'app/run.sh'), 'utf8'), /^#!/);
-      assert.deepEqual(await source.acquire(repository, {}), mount);
+      assert.equal(mount.anew, ours);
+      assert.deepEqual(await source.acquire(repository, {}), { ...mount, anew: false });
       assert.equal((await mountsBelow(lab.directory)).length, 1);
       await source.release(repository);
       assert.equal((await mountsBelow(lab.directory)).length, ours ? 0 : 1);

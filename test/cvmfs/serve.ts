@@ -1,9 +1,11 @@
 /**
- * `node serve.js [--address ADDRESS] [--delay MS] PORT DIRECTORY…`: a web server of repositories, for a jail that has a
- * network of its own; it answers so many milliseconds late. One line a request: its path, status, and bytes of the body.
+ * `node serve.js [--address ADDRESS] [--delay MS] [--after FIFO] PORT DIRECTORY…`: a web server of repositories, for a jail that
+ * has a network of its own; it answers so many milliseconds late, and nothing before somebody has opened the pipe to write. One
+ * line a request: its path, status, and bytes of the body.
  */
 
 import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join, normalize } from 'node:path';
@@ -11,11 +13,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 const { values, positionals } = parseArgs({
-  options: { address: { type: 'string', default: '127.0.0.1' }, delay: { type: 'string', default: '0' } },
+  options: {
+    address: { type: 'string', default: '127.0.0.1' },
+    delay: { type: 'string', default: '0' },
+    after: { type: 'string' },
+  },
   allowPositionals: true,
 });
 const SMALL_BYTES = 1024 * 1024;
 const [port, ...directories] = positionals;
+const begin = values.after === undefined ? Promise.resolve() : readFile(values.after);
 
 /** The first directory that has the file wins. */
 function find(url: string): string | undefined {
@@ -26,6 +33,7 @@ function find(url: string): string | undefined {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  await begin;
   const file = find(request.url ?? '/');
   if (file === undefined) {
     console.log(`${request.url} 404 0`);

@@ -33,12 +33,14 @@ export async function configureThin(
   await writeFile(join(directory, `config.d/${FQRN}.conf`), lines.join(''));
 }
 
-/** Its requests are lines of `server.log` in the jail's directory. */
+/** Its requests are lines of `server.log` in the jail's directory. It answers when something was written into `after`, if given. */
 export async function serveThin(
   jail: Jail,
   directory = join(PROJECT_ROOT, FIXTURES, 'thin/rev-1'),
+  after?: string,
 ): Promise<void> {
-  const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), String(PORT)];
+  const late = after === undefined ? [] : ['--after', after];
+  const command = [process.execPath, join(PROJECT_ROOT, 'dist/test/cvmfs/serve.js'), ...late, String(PORT)];
   const log = join(jail.directory, 'server.log');
   await jail.start({ name: 'server', command: [...command, directory], log });
 }

@@ -79,7 +79,7 @@ async function emptyCache(lab: Lab, profile: string): Promise<void> {
 
 async function clientStatus({ daemon }: Lab): Promise<{ prefetch: Record<string, number> | null }> {
   const directory = daemon.inside('/run/thinlayer/cvmfs');
-  const [socket = ''] = await readdir(directory);
+  const socket = (await readdir(directory)).find((name) => name.endsWith('.sock')) ?? '';
   const status = await askClient(join(directory, socket), 'GET', '/status');
   return status as { prefetch: Record<string, number> | null };
 }

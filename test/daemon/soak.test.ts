@@ -72,7 +72,8 @@ async function oneLife(daemon: Daemon, random: Random, name: string): Promise<vo
 
 async function controlSocket(daemon: Daemon): Promise<string> {
   const directory = daemon.inside('/run/thinlayer/cvmfs');
-  const [name] = await readdir(directory).catch(() => []);
+  const names = await readdir(directory).catch(() => [] as string[]);
+  const name = names.find((one) => one.endsWith('.sock'));
   if (name !== undefined) return join(directory, name);
   // Nobody mounted it yet: a container does.
   await daemon.client.createReadWrite('first', 'image');

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 
 import { configureThin, serveThin } from '../cvmfs/thin-repository.js';
+import type { Jail } from '../system/jail.js';
 import { Daemon } from './daemon.js';
 
 export interface ThinDaemon extends AsyncDisposable {
@@ -11,13 +12,17 @@ export interface ThinDaemon extends AsyncDisposable {
   readonly config: string;
 }
 
-export async function startThin(options: readonly string[] = []): Promise<ThinDaemon> {
+export async function startThin(
+  options: readonly string[] = [],
+  settings: Readonly<Record<string, string>> = {},
+  serve: (jail: Jail) => Promise<void> = serveThin,
+): Promise<ThinDaemon> {
   let config = '';
   const daemon = await Daemon.start({
     before: async (home, jail) => {
       config = join(home, '../cvmfs-config');
-      await configureThin(config);
-      await serveThin(jail);
+      await configureThin(config, undefined, settings);
+      await serve(jail);
     },
     init: false,
   });

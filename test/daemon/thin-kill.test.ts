@@ -1,11 +1,11 @@
 /** thinlayer-cvmfs, thinlayerd and both are killed while 16 containers read: no hang, nothing dead is left, new ones run. */
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { FQRN, serveThin, thinDescriptor } from '../cvmfs/thin-repository.js';
 import type { Daemon as Process } from '../system/jail.js';
 import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
@@ -32,6 +32,8 @@ while True:
     print('read', flush=True)
     time.sleep(0.1)
 `;
+/** Their processes in the jail: this shell's own command line is none of them. */
+const CLIENTS = `pgrep -f 'bin/thinlayer-cvmfs[.]js'`;
 const ENOTCONN = '107';
 const ECONNABORTED = '103';
 const EIO = '5';
@@ -215,5 +217,39 @@ killTest(
     assert.equal((await stranded(daemon)).length, CONTAINERS, 'the next daemon tells of them as well');
     await assertRestartedRuns(daemon);
     await assertEnds(daemon, readers);
+  },
+);
+
+test(
+  'thinlayerd is killed twice while thinlayer-cvmfs mounts: the next one waits for it',
+  { skip: cannotRun },
+  async () => {
+    let answer = (): Promise<void> => Promise.resolve();
+    await using started = await startThin([], { CVMFS_TIMEOUT_DIRECT: '600' }, async (jail) => {
+      const pipe = join(jail.directory, 'answer');
+      await jail.run(['mkfifo', pipe]);
+      await serveThin(jail, undefined, pipe);
+      answer = () => writeFile(pipe, '');
+    });
+    const { daemon } = started;
+    await daemon.client.create('image');
+    const contents = await thinDescriptor();
+    await daemon.client.applyDiff('image', '', await archiveOf([{ name: 'thin.json', contents }]));
+    const clients = async () => (await daemon.jail.run(['sh', '-c', `${CLIENTS} || true`])).trim();
+    const first = await waitFor('a client', async () => (await clients()) || undefined);
+    await daemon.client.createReadWrite('c', 'image');
+    for (let n = 0; n < 2; ++n) {
+      await daemon.kill9();
+      await daemon.launch();
+      void daemon.client.get('c').catch(() => undefined);
+      // Answered once the home is open.
+      await daemon.layers();
+    }
+    assert.equal(await clients(), first);
+    await answer();
+    const merged = await daemon.client.get('c');
+    assert.match(await readFile(join(daemon.inside(merged), 'app/run.sh'), 'utf8'), /^#!/);
+    assert.equal(await clientPid(daemon), first);
+    await assertNothingDead(daemon);
   },
 );

@@ -93,7 +93,7 @@ export class MountedFixture {
       layers: false,
       variables: { CVMFS_FIX_ARCH: 'x86_64' },
       suid: true,
-      hideMagicXattrs: false,
+      magicXattrs: 'rootonly',
       kernelCacheSeconds: 60,
       mountOptions: [],
       ...change,

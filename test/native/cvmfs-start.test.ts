@@ -72,6 +72,30 @@ test('a directory that may hide what it holds shows it again afterwards', { skip
   assert.deepEqual(await readdir(client.mountpoint), ['hidden']);
 });
 
+test('what holds for each mount may be said; setuid bits count no more with nosuid', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const said =
+    'ro,nodev,nosuid,noexec,noatime,allow_other,default_permissions,fsname=cvmfs2,subtype=x,_netdev';
+  const client = await MountedClient.start(t, {
+    servers: [server.url],
+    settings: { CVMFS_SUID: 'yes' },
+    arguments: ['-o', said],
+  });
+  const [mount] = await mountsBelow(client.directory);
+  assert.deepEqual([mount?.type, mount?.source], ['fuse.cvmfs', FQRN]);
+  const options = await check('findmnt', ['-no', 'OPTIONS', client.mountpoint]);
+  for (const option of ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'allow_other', 'default_permissions'])
+    assert.ok(options.trim().split(',').includes(option), `${option} in ${options}`);
+});
+
+test('a root is let in who is alone with the user who mounts', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await MountedClient.start(t, { servers: [server.url], arguments: ['-o', 'allow_root'] });
+  assert.ok((await readdir(client.mountpoint)).length > 0);
+  const other = await run('setpriv', ['--reuid=65534', '--clear-groups', 'ls', client.mountpoint]);
+  assert.match(other.stderr, /Permission denied/);
+});
+
 test('the descriptor for the report is open', { skip }, async () => {
   await inScratch((directory) =>
     refused(

@@ -126,6 +126,13 @@ test('a mount is read-only, without devices, and as the options say', { skip }, 
   assert.deepEqual([careful.has('nosuid'), careful.has('noexec')], [true, true]);
 });
 
+test('a name may have all that names of repositories have', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, ['alt/repo'], { fqrn: '_under_score.example.org' });
+  const [mount] = await mountsBelow(fixture.base);
+  assert.equal(mount?.source, '_under_score.example.org');
+  assert.ok((await fixture.list()).length > 0);
+});
+
 test('owners are as the options say', { skip }, async (t) => {
   const owners = async (change: Partial<MountOptions>): Promise<string> => {
     const fixture = await MountedFixture.make(t, ['thin/rev-1'], change);
@@ -151,6 +158,7 @@ test('bad arguments, and a mountpoint that is none, are refused', { skip }, asyn
     { mountOptions: ['suid'] },
     { mountOptions: [''] },
     { mountOptions: ['fsname=other'] },
+    { mountOptions: ['max_read=4096'] },
   ];
   for (const change of bad)
     await assert.rejects(attempt(change), { code: 'invalid_argument' }, JSON.stringify(change));

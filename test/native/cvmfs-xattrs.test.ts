@@ -1,8 +1,14 @@
 /** What the file system tells of itself by attributes. */
 
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { MountedClient } from '../cvmfs/mounted-client.js';
+import { loadAddon } from '../../src/host/addon.js';
+import { serverOf } from '../unit/cvmfs/client.js';
 import { MountedFixture, cannotMount, run } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
@@ -64,9 +70,52 @@ test('magic attributes are listed at the root only, and tell of every file', { s
 });
 
 test('hidden magic attributes can still be asked for', { skip }, async (t) => {
-  const fixture = await MountedFixture.make(t, ['alt/repo'], { hideMagicXattrs: true });
+  const fixture = await MountedFixture.make(t, ['alt/repo'], { magicXattrs: 'never' });
   const [root] = await get(fixture, { '/': ['user.revision'] });
   assert.deepEqual(root?.[0], []);
   assert.match(root[1]['user.revision'] ?? '', /^\d+$/);
   await assert.rejects(get(fixture, { '/': ['user.nonsense'] }), /No data available/);
+});
+
+/** What each of these paths lists, and whether all of it can be asked for. */
+const LISTED = `
+import json, os, sys
+shown = lambda path: [name for name in os.listxattr(path, follow_symlinks=False)
+  if os.getxattr(path, name, follow_symlinks=False) is not None]
+print(json.dumps([shown(sys.argv[1] + path) for path in sys.argv[2:]]))
+`;
+
+test('magic attributes are listed of every entry if that is wanted', { skip }, async (t) => {
+  const fixture = await MountedFixture.make(t, ['shake/repo'], { magicXattrs: 'always' });
+  fixture.mount.setMagic({ 'user.fqrn': 'shake.example.org' });
+  const paths = ['/', '/text', '/text/nonl', '/links/variant/env'];
+  const listed = await run('python3', '-c', LISTED, fixture.mountpoint, ...paths);
+  const [root, directory, file, link] = JSON.parse(listed) as string[][];
+  for (const names of [root, directory, file])
+    for (const name of ['user.fqrn', 'user.revision']) assert.ok(names?.includes(name), name);
+  assert.deepEqual(
+    [directory, file].map((names) => names?.includes('user.chunk_list')),
+    [false, true],
+  );
+  assert.deepEqual(link, ['xfsroot.rawlink'] /* the kernel has no user.* for symlinks */);
+});
+
+test('what a container copies of a layer brings no magic attributes with it', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await MountedClient.start(t, {
+    servers: [server.url],
+    settings: { CVMFS_MAGIC_XATTRS_VISIBILITY: 'always' },
+    arguments: ['-o', 'layers'],
+  });
+  const base = await mkdtemp(join(tmpdir(), 'thinlayer-overlay-'));
+  t.after(async () => {
+    await loadAddon().unmount(join(base, 'merged'));
+    await rm(base, { recursive: true });
+  });
+  await Promise.all(['upper', 'work', 'merged'].map((name) => mkdir(join(base, name))));
+  const options = `lowerdir=${client.mountpoint}/text,upperdir=${base}/upper,workdir=${base}/work`;
+  await run('mount', '-t', 'overlay', 'overlay', '-o', options, join(base, 'merged'));
+  await run('chmod', '600', join(base, 'merged/lorem.txt'));
+  const listed = await run('python3', '-c', LISTED, '', join(base, 'upper/lorem.txt'));
+  assert.ok(!listed.includes('user.'), listed);
 });

@@ -1,101 +1,35 @@
 /** All sources of repositories, with real mounts of a signed repository. */
 
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdir, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
-import type { IdMaps } from '../../src/core/model.js';
 import type { RepositorySource } from '../../src/core/repository.js';
 import { cvmfs2Source } from '../../src/cvmfs/cvmfs2-source.js';
 import type { Cvmfs2Options } from '../../src/cvmfs/cvmfs2-source.js';
 import { findProgram } from '../../src/cvmfs/cvmfs2-command.js';
-import { embeddedSource } from '../../src/cvmfs/embedded-source.js';
 import { externalSource } from '../../src/cvmfs/external.js';
 import { endsWithin } from '../../src/cvmfs/process-end.js';
 import { talk } from '../../src/cvmfs/talk-socket.js';
 import { loadAddon } from '../../src/host/addon.js';
-import { readHomeMounts } from '../../src/host/mountinfo.js';
+import type { PlaceFunctions } from '../../src/host/addon.js';
 import { repositorySourceSuite } from '../conformance/repository-source.js';
 import type { SourceLab } from '../conformance/repository-source.js';
 import { configureThin, FQRN } from '../cvmfs/thin-repository.js';
 import { FIXTURES } from '../pure/cvmfs/fixtures.js';
 import { check } from '../system/process.js';
-import { CVMFS_CLIENT, PROJECT_ROOT } from '../system/project.js';
+import { PROJECT_ROOT } from '../system/project.js';
 import { RepositoryServer } from '../unit/cvmfs/server.js';
 import { cannotMount } from './cvmfs-fixture.js';
 import { ScratchHome } from './scratch-home.js';
+import { embedded, labOf, placesBelow, placesOf, serverOf } from './source-lab.js';
+import type { Change, Places } from './source-lab.js';
 
 /** All its files belong to the user 990, who published it. */
 const DUCC_LAYER = '.layers/4a/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d/layerfs';
 const LAYER = 'layers/4a6b0ecbd97d19835848e6e3b068000d63d2bd57ce0384462c7862a53d6d181d';
-
-interface Places {
-  readonly base: string;
-  readonly directory: string;
-  readonly configDirectory: string;
-  readonly logDirectory: string;
-  readonly runDirectory: string;
-  readonly idMaps: IdMaps;
-  readonly unmount: (mountpoint: string) => Promise<void>;
-  readonly isMounted: (repository: string) => Promise<boolean>;
-}
-
-interface Change {
-  readonly idMaps?: IdMaps;
-  readonly settings?: Readonly<Record<string, string>>;
-}
-
-/** A web server with the repository, and the configuration of a client of it. */
-async function placesOf(
-  t: TestContext,
-  { idMaps = { uids: [], gids: [] }, settings = {} }: Change = {},
-): Promise<{ places: Places; publish: () => Promise<void> }> {
-  const server = await RepositoryServer.start('thin/rev-1');
-  t.after(() => server.stop());
-  const home = await ScratchHome.make(t, 'h');
-  const base = home.path;
-  await configureThin(join(base, 'etc'), server.url, settings);
-  const publish = async () => void (server.layers = ['thin/rev-2-delta', 'thin/rev-1']);
-  return { places: placesBelow(base, idMaps), publish };
-}
-
-function placesBelow(base: string, idMaps: IdMaps): Places {
-  const addon = loadAddon();
-  return {
-    base,
-    directory: join(base, 'cvmfs'),
-    configDirectory: join(base, 'etc'),
-    logDirectory: join(base, 'log'),
-    runDirectory: join(base, 'run'),
-    idMaps,
-    unmount: (mountpoint) => addon.unmount(mountpoint),
-    isMounted: async (repository) => (await readHomeMounts(base)).repositories.includes(repository),
-  };
-}
-
-/** What a test left mounted is released at its end, before the server and the files are gone. */
-async function labOf(
-  t: TestContext,
-  make: (places: Places) => RepositorySource,
-  change: Change = {},
-): Promise<SourceLab> {
-  let last: RepositorySource | undefined;
-  t.after(async () => {
-    await last?.resolve(FQRN);
-    await last?.release(FQRN);
-  });
-  const { places, publish } = await placesOf(t, change);
-  const source = () => (last = make(places));
-  return { repository: FQRN, source, publish, directory: places.directory, ours: true };
-}
-
-const embedded = (places: Places): RepositorySource =>
-  embeddedSource({
-    ...places,
-    command: [process.execPath, CVMFS_CLIENT],
-  });
 
 /** A program `cvmfs2`, as PATH would have it. */
 async function standIn(base: string): Promise<string> {
@@ -121,6 +55,9 @@ async function standInLab(t: TestContext, change: Change = {}): Promise<SourceLa
   return lab;
 }
 
+const externalOn = (directory: string): RepositorySource =>
+  externalSource({ lookAt: (...place) => loadAddon<PlaceFunctions>().lookAtRepository(...place), directory });
+
 /** The host's mount is a bind mount of a plain tree; to publish is to write into it. */
 async function externalLab(t: TestContext): Promise<SourceLab> {
   const home = await ScratchHome.make(t, 'h');
@@ -134,8 +71,7 @@ async function externalLab(t: TestContext): Promise<SourceLab> {
     repository: FQRN,
     directory,
     ours: false,
-    source: () =>
-      externalSource({ locate: (root, paths) => loadAddon().locateDirectory(root, paths), directory }),
+    source: () => externalOn(directory),
     publish: () => cp(join(tree, LAYER), newer, { recursive: true }),
   };
 }
@@ -206,12 +142,6 @@ for (const [name, make] of [
       assert.match(await readFile(join(path, LAYER, 'app/run.sh'), 'utf8'), /^#!/);
     },
   );
-}
-
-/** The process that has this mountpoint on its command line. */
-async function serverOf(mountpoint: string): Promise<number> {
-  const found = await check('pgrep', ['-f', `thinlayer-cvmfs.js.* ${mountpoint}( |$)`]);
-  return Number(found.trim().split('\n')[0]);
 }
 
 test('cvmfs2 that is not installed is told with what to do', { skip: cannotMount }, async (t) => {
@@ -289,4 +219,38 @@ test('nobody on a talk socket is told apart from one that fails', async () => {
     message: /"pid" on \/nowhere/,
   });
   await assert.rejects(talk(FIXTURES, 'pid'), { message: /does not answer/ });
+});
+
+test('what the host has in place of a repository is told', { skip: cannotMount }, async (t) => {
+  const { path } = await ScratchHome.make(t, 'h');
+  const [nowhere, directory] = [join(path, 'nowhere'), join(path, 'cvmfs')];
+  const acquire = (below: string, repository = FQRN) => externalOn(below).acquire(repository, {});
+  const absent = {
+    code: 'unavailable',
+    message: /the host has no \S+\/thin\.example\.org; mount .*embedded/,
+  };
+  await assert.rejects(acquire(nowhere), absent);
+  await mkdir(directory);
+  await assert.rejects(acquire(directory), absent);
+  await mkdir(join(directory, FQRN));
+  await assert.rejects(acquire(directory), {
+    code: 'unavailable',
+    message:
+      /nothing is mounted on \S+\/thin\.example\.org, an empty directory; see whether autofs .*embedded/,
+  });
+  await check('mount', ['-t', 'tmpfs', 'tmpfs', join(directory, FQRN)]);
+  assert.equal((await acquire(directory)).path, join(directory, FQRN));
+  await writeFile(join(directory, 'file.example.org'), '');
+  await symlink(FQRN, join(directory, 'link.example.org'));
+  for (const name of ['file.example.org', 'link.example.org'])
+    await assert.rejects(acquire(directory, name), {
+      code: 'failed_precondition',
+      message: new RegExp(`${name}: ENOTDIR .* where a directory has to be`),
+    });
+});
+
+test('repositories that lie below one mount are there, without mounts of their own', async (t) => {
+  const { path } = await ScratchHome.make(t, 'h');
+  await mkdir(join(path, 'cvmfs', FQRN, 'layers'), { recursive: true });
+  assert.equal((await externalOn(join(path, 'cvmfs')).acquire(FQRN, {})).path, join(path, 'cvmfs', FQRN));
 });

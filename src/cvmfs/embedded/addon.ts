@@ -30,7 +30,7 @@ export interface NativeOptions {
   readonly gids: NativeIds;
   readonly layers: boolean;
   readonly variables: Readonly<Record<string, string>>;
-  readonly hideMagicXattrs: boolean;
+  readonly magicXattrs: 'rootonly' | 'always' | 'never';
   readonly kernelCacheSeconds: number;
   readonly looksAhead: boolean;
   /** Of mount(8): each one whole, commas in it are not separators. */

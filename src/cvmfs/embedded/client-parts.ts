@@ -12,7 +12,7 @@ import type { Failures } from './failures.js';
 import { FETCH_DEFAULTS } from './fetch/fetcher.js';
 import type { Fetcher } from './fetch/fetcher.js';
 import { mountRepository } from './mount.js';
-import type { CvmfsMount } from './mount.js';
+import type { CvmfsMount, MountOptions } from './mount.js';
 import type { Objects } from './objects.js';
 import { Starts } from './prefetch/starts.js';
 import { provide } from './provide.js';
@@ -81,8 +81,8 @@ export async function mountOn(
       gidMap: view.gidMap,
       layers: args.layers,
       variables,
-      suid: args.suid || view.suid,
-      hideMagicXattrs: view.magicXattrs === 'never',
+      suid: args.suid ?? view.suid,
+      magicXattrs: listedMagic(config, args),
       kernelCacheSeconds: view.kernelCacheSeconds,
       mountOptions: args.mountOptions,
     },
@@ -96,6 +96,17 @@ export async function mountOn(
     starts ? (files) => void starts.lookAhead(files) : undefined,
   );
   return mount;
+}
+
+/**
+ * What a file of a layer lists, overlayfs copies with it into a container's own layer, where it would tell of another file, and go
+ * into images that are committed.
+ */
+function listedMagic(
+  { view }: ClientOptions['config'],
+  { layers }: Pick<MountArguments, 'layers'>,
+): MountOptions['magicXattrs'] {
+  return layers && view.magicXattrs === 'always' ? 'rootonly' : view.magicXattrs;
 }
 
 /** In a user name space its root; else whoever mounts. */

@@ -9,7 +9,7 @@ const AGAIN_MS = 10_000;
 /** Objects that are remembered; more fail only where all do. */
 const MOST = 1000;
 /** However long it took to find out: the first read after a server is back should not wait for long. */
-const LONGEST_MS = 5_000;
+const LONGEST_MS = 1_000;
 /** A failure as old as that explains nothing. */
 const EXPLAINS_MS = 60_000;
 

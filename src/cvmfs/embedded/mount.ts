@@ -9,6 +9,7 @@ import { getSystemErrorName } from 'node:util';
 import { fromErrno } from '../../core/errno.js';
 import { ThinlayerError } from '../../core/errors.js';
 import type { IdMaps } from '../../core/model.js';
+import { repositoryName } from '../../core/repository-name.js';
 import type { ByteString } from '../../core/tree.js';
 import { loadCvmfsAddon } from './addon.js';
 import type { NativeIds, NativeMount, NativeOptions } from './addon.js';
@@ -61,7 +62,8 @@ export interface MountOptions {
   readonly variables: Readonly<Record<string, string>>;
   /** Whether setuid bits count. */
   readonly suid: boolean;
-  readonly hideMagicXattrs: boolean;
+  /** Where they are listed. */
+  readonly magicXattrs: NativeOptions['magicXattrs'];
   readonly kernelCacheSeconds: number;
   readonly mountOptions: readonly string[];
 }
@@ -169,8 +171,9 @@ function face(native: NativeMount, mountpoint: string): CvmfsMount {
   };
 }
 
-/** Ours alone: what depends on them is decided by other options, or goes without saying. */
-const FIXED = /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*)$/s;
+/** Ours alone: what depends on them is decided by other options, goes without saying, or was agreed upon with the kernel. */
+const FIXED =
+  /^(ro|rw|dev|nodev|suid|nosuid|allow_other|default_permissions|fsname=.*|subtype=.*|max_read=.*)$/s;
 
 function check(options: MountOptions): void {
   const { mountpoint, cache, fqrn, kernelCacheSeconds, owner, uidMap, gidMap } = options;
@@ -180,8 +183,7 @@ function check(options: MountOptions): void {
   for (const path of [mountpoint, cache]) {
     if (!isAbsolute(path) || path.includes('\0')) refuse(`not an absolute path: ${JSON.stringify(path)}`);
   }
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/.test(fqrn))
-    refuse(`not a repository's name: ${JSON.stringify(fqrn)}`);
+  repositoryName(fqrn);
   if (!(kernelCacheSeconds >= 0 && kernelCacheSeconds <= 1e6))
     refuse(`CVMFS_KCACHE_TIMEOUT has to be 0 to 1000000 seconds, and is ${kernelCacheSeconds}`);
   const mapped = [uidMap, gidMap].flatMap(({ entries, others }) => [...[...entries].flat(), others ?? 0]);
@@ -195,7 +197,7 @@ function check(options: MountOptions): void {
 }
 
 function nativeOptions(options: MountOptions): Omit<NativeOptions, 'looksAhead'> {
-  const { fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds, owner, namespace } = options;
+  const { fqrn, cache, layers, variables, magicXattrs, kernelCacheSeconds, owner, namespace } = options;
   const ids = (all: number | undefined, { entries, others }: IdMap, ranges: IdMaps['uids']): NativeIds => ({
     all: all ?? null,
     map: [...entries].flat(),
@@ -204,7 +206,7 @@ function nativeOptions(options: MountOptions): Omit<NativeOptions, 'looksAhead'>
   });
   return {
     mountpoint: normalize(options.mountpoint).replace(/(?<=.)\/+$/, ''),
-    ...{ fqrn, cache, layers, variables, hideMagicXattrs, kernelCacheSeconds },
+    ...{ fqrn, cache, layers, variables, magicXattrs, kernelCacheSeconds },
     uids: ids(owner?.uid, options.uidMap, namespace.uids),
     gids: ids(owner?.gid, options.gidMap, namespace.gids),
     mountOptions: [

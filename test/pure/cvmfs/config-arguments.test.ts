@@ -20,7 +20,7 @@ test('a repository and a mountpoint are enough', () => {
     reportTo: null,
     configFiles: null,
     layers: false,
-    suid: false,
+    suid: null,
     uid: null,
     gid: null,
     grabMountpoint: false,
@@ -59,7 +59,7 @@ test('options stand anywhere, one by one or with commas', () => {
       'mnt',
       '-fd',
     ],
-    ...['--config-dir', 'etc', '-oallow_other,ro,fsname=x=y', '-o', 'grab_mountpoint,nonempty,uid=7'],
+    ...['--config-dir', 'etc', '-oallow_root,noexec,fsname=x=y', '-o', 'grab_mountpoint,nonempty,uid=7'],
   );
   assert.deepEqual(parsed, {
     repository: 'a.example.org',
@@ -77,14 +77,23 @@ test('options stand anywhere, one by one or with commas', () => {
     nonEmpty: true,
     parseOnly: false,
     debug: true,
-    mountOptions: ['allow_other', 'ro', 'fsname=x=y'],
+    mountOptions: ['allow_root', 'noexec'],
   });
 });
 
 test('what mount and cvmfs2 know, and what means nothing here, has no effect', () => {
   const ignored =
-    'system_mount,disable_watchdog,simple_options_parsing,foreground,fuse_debug,libfuse=3,libdir=/x,_netdev,user,nouser,users,auto,noauto';
+    'system_mount,disable_watchdog,simple_options_parsing,foreground,fuse_debug,libfuse=3,libdir=/x,_netdev,user,nouser,users,auto,noauto,defaults';
   assert.deepEqual(parse('a.b', '/m', '-s', '-o', ignored), parse('a.b', '/m'));
+  const held = 'ro,nodev,allow_other,default_permissions,fsname=cvmfs2,subtype=x';
+  assert.deepEqual(parse('a.b', '/m', '-o', held), parse('a.b', '/m'));
+});
+
+test('whether setuid bits count is said by the last word about it, else by the configuration', () => {
+  const suid = (options: string) => parse('a.b', '/m', '-o', options).suid;
+  assert.deepEqual(['ro', 'cvmfs_suid', 'nosuid', 'cvmfs_suid,nosuid', 'nosuid,cvmfs_suid'].map(suid), [
+    ...[null, true, false, false, true],
+  ]);
 });
 
 test('the configuration can be printed, and help and version asked for alone', () => {
@@ -102,7 +111,10 @@ test('what is not known is refused', () => {
     [['a/b', '/m'], /no name of a CVMFS repository/],
     [['a.b', ''], /path is empty/],
     [['a.b', '/m', '-o', 'colour'], /"colour" is not known/],
-    [['a.b', '/m', '-o', 'rw'], /read-only/],
+    [['a.b', '/m', '-o', 'rw'], /option rw cannot be given: .*read-only/],
+    [['a.b', '/m', '-o', 'dev'], /option dev cannot be given: device files/],
+    [['a.b', '/m', '-o', 'suid'], /option suid cannot be given: .*cvmfs_suid/],
+    [['a.b', '/m', '-o', 'max_read=4096'], /option max_read=4096 cannot be given: .*kernel/],
     [['a.b', '/m', '-o', 'layers=1'], /"layers=1" is not known/],
     [['a.b', '/m', '-o', 'fsname='], /"fsname=" is not known/],
     [['a.b', '/m', '-o', 'ro=1'], /"ro=1" is not known/],

@@ -248,6 +248,10 @@ test('a state of the repository can be pinned', () => {
     kind: 'tag',
     tag: 'x',
   });
+  assert.deepEqual(loadLines('CVMFS_REPOSITORY_DATE=2024-02-29T23:59:59Z').pinned, {
+    kind: 'date',
+    date: new Date(Date.UTC(2024, 1, 29, 23, 59, 59)),
+  });
   assert.deepEqual(loadLines('CVMFS_REPOSITORY_DATE=2024-01-02T03:04:05Z').pinned, {
     kind: 'date',
     date: new Date(Date.UTC(2024, 0, 2, 3, 4, 5)),
@@ -311,6 +315,9 @@ test('a value of the wrong kind is an error with its place and what is expected'
     ['CVMFS_CACHE_BASE=cache', /CVMFS_CACHE_BASE: "cache" is not an absolute path/],
     ['CVMFS_ROOT_HASH=xyz', /CVMFS_ROOT_HASH/],
     ['CVMFS_REPOSITORY_DATE=yesterday', /CVMFS_REPOSITORY_DATE/],
+    ['CVMFS_REPOSITORY_DATE=2022-02-30T00:00:00Z', /CVMFS_REPOSITORY_DATE.*a time in UTC/],
+    ['CVMFS_REPOSITORY_DATE=2023-02-29T00:00:00Z', /CVMFS_REPOSITORY_DATE.*a time in UTC/],
+    ['CVMFS_REPOSITORY_DATE=2022-02-28T24:00:00Z', /CVMFS_REPOSITORY_DATE.*a time in UTC/],
     ['CVMFS_MAGIC_XATTRS_VISIBILITY=sometimes', /one of rootonly, always, never/],
     ['CVMFS_TIMEOUT=$(date +%s)', /CVMFS_TIMEOUT: the value needs \$\(date \+%s\), and no shell is run/],
   ];

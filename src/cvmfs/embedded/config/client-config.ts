@@ -184,7 +184,8 @@ function readDate(settings: Settings): Date | null {
   const text = settings.text('CVMFS_REPOSITORY_DATE');
   if (text === null) return null;
   const date = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? text : NaN);
-  if (!Number.isNaN(date.getTime())) return date;
+  // A Date takes 30 February for 2 March, and hour 24 for the next day's first.
+  if (!Number.isNaN(date.getTime()) && date.toISOString() === text.replace('Z', '.000Z')) return date;
   throw settings.wrong('CVMFS_REPOSITORY_DATE', text, 'a time in UTC like 2024-12-31T23:59:59Z');
 }
 

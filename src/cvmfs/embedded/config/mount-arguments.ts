@@ -23,19 +23,19 @@ export const MOUNT_USAGE = `thinlayer-cvmfs: mounts a CVMFS repository, in the f
   --report-fd N        write one line of JSON to descriptor N: mounted, or why not
   -o layers            show whiteouts of container layers (.wh.NAME) as overlayfs knows them
   -o config=FILES      read these files, separated by colons, in place of the directory
-  -o cvmfs_suid        let setuid bits count
+  -o cvmfs_suid        let setuid bits count; nosuid: do not, whatever the configuration says
   -o uid=UID,gid=GID   give up root for this user once mounted (refused: not there yet)
   -o grab_mountpoint   give the mountpoint to that user first (without effect)
   -o nonempty          mount over a directory that is not empty: what is in it is hidden
-  -o allow_other, allow_root, default_permissions, fsname=NAME, subtype=NAME,
-     ro, nodev, nosuid, noexec, noatime, context=LABEL
-                       as for any FUSE file system; ro and nodev hold in any case
+  -o noexec, noatime, allow_root, context=LABEL
+                       as for any FUSE file system
   -o parse, -k         print the configuration and end
   -o debug, -d         log more
   --version, -V, --help, -h
 
-Options of cvmfs2 and of mount that mean nothing here are taken without effect: -f, -s, -o system_mount, disable_watchdog,
-simple_options_parsing, foreground, fuse_debug, libfuse=N, libdir=DIR, _netdev, user, nouser, users, auto, noauto.
+Options of cvmfs2 and of mount that hold in any case, or mean nothing here, are taken without effect: -o ro, nodev, allow_other,
+default_permissions, fsname=NAME, subtype=NAME, -f, -s, -o system_mount, disable_watchdog, simple_options_parsing, foreground,
+fuse_debug, libfuse=N, libdir=DIR, _netdev, user, nouser, users, auto, noauto, defaults.
 SIGHUP looks for a new revision; SIGTERM unmounts and ends.
 `;
 

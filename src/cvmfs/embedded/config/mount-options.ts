@@ -8,7 +8,8 @@ export interface MountOptions {
   /** Files to read in place of the directory; null: the directory. */
   readonly configFiles: readonly string[] | null;
   readonly layers: boolean;
-  readonly suid: boolean;
+  /** Null: neither `cvmfs_suid` nor `nosuid`; the configuration says. */
+  readonly suid: boolean | null;
   /** Whom to become once mounted; null: nobody else. */
   readonly uid: number | null;
   readonly gid: number | null;
@@ -24,7 +25,7 @@ export interface MountOptions {
 const NO_OPTIONS: MountOptions = {
   configFiles: null,
   layers: false,
-  suid: false,
+  suid: null,
   uid: null,
   gid: null,
   grabMountpoint: false,
@@ -37,6 +38,7 @@ const NO_OPTIONS: MountOptions = {
 const SWITCHES: Readonly<Record<string, Partial<MountOptions>>> = {
   layers: { layers: true },
   cvmfs_suid: { suid: true },
+  nosuid: { suid: false },
   grab_mountpoint: { grabMountpoint: true },
   nonempty: { nonEmpty: true },
   parse: { parseOnly: true },
@@ -61,18 +63,19 @@ const WITHOUT_EFFECT = new Set([
   'defaults',
 ]);
 
-const PASSED_ON = new Set([
-  'allow_other',
-  'allow_root',
-  'default_permissions',
-  'ro',
-  'nodev',
-  'nosuid',
-  'noexec',
-  'noatime',
-  'exec',
-]);
-const PASSED_ON_WITH_VALUE = new Set(['fsname', 'subtype', 'max_read', 'context']);
+const HOLDS_ANYWAY = new Set(['ro', 'nodev', 'allow_other', 'default_permissions']);
+/** By its type and source a mount of ours is known: they are taken, and stay what they are. */
+const OURS = new Set(['fsname', 'subtype']);
+
+const PASSED_ON = new Set(['allow_root', 'noexec', 'exec', 'noatime']);
+const PASSED_ON_WITH_VALUE = new Set(['context']);
+
+const WHY_REFUSED: Readonly<Record<string, string>> = {
+  rw: 'a repository is mounted read-only',
+  dev: 'device files of a repository never count',
+  suid: 'that setuid bits count is said by cvmfs_suid',
+  max_read: 'how much is read at once is agreed upon with the kernel',
+};
 
 /** Throws `invalid_argument` for an option that is not known. A later one wins over an earlier one. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
@@ -85,12 +88,13 @@ function parseOption(option: string, parsed: MountOptions): Partial<MountOptions
   const [name = '', value] = split(option);
   if (value === undefined && Object.hasOwn(SWITCHES, name)) return SWITCHES[name] as Partial<MountOptions>;
   if (WITHOUT_EFFECT.has(name)) return {};
+  if (value === undefined ? HOLDS_ANYWAY.has(name) : OURS.has(name) && value !== '') return {};
   if (value === undefined ? PASSED_ON.has(name) : PASSED_ON_WITH_VALUE.has(name) && value !== '') {
     return { mountOptions: [...parsed.mountOptions, option] };
   }
   if (name === 'config' && value !== undefined) return { configFiles: parseFiles(value) };
   if ((name === 'uid' || name === 'gid') && value !== undefined) return { [name]: parseId(name, value) };
-  throw unknown(option);
+  throw refused(option, name);
 }
 
 function split(option: string): [string, string?] {
@@ -110,9 +114,10 @@ function parseId(name: string, value: string): number {
   throw invalid(`${name}=${value} is not a numeric id`);
 }
 
-function unknown(option: string): ThinlayerError {
-  const hint = option === 'rw' ? ': a repository is mounted read-only' : '';
-  return invalid(`mount option ${JSON.stringify(option)} is not known${hint}`);
+function refused(option: string, name: string): ThinlayerError {
+  const why = Object.hasOwn(WHY_REFUSED, name) ? WHY_REFUSED[name] : undefined;
+  if (why !== undefined) return invalid(`the mount option ${option} cannot be given: ${why}`);
+  return invalid(`mount option ${JSON.stringify(option)} is not known`);
 }
 
 function invalid(message: string): ThinlayerError {
