@@ -17,6 +17,7 @@ import type { TestContext } from 'node:test';
 
 import { readBreadcrumb, writeBreadcrumb } from '../../../src/cvmfs/embedded/cache/breadcrumb.js';
 import { Cache } from '../../../src/cvmfs/embedded/cache/cache.js';
+import { Usage } from '../../../src/cvmfs/embedded/cache/usage.js';
 import { CatalogPins } from '../../../src/cvmfs/embedded/cache/catalog-pins.js';
 import { cachePath, hexDigest, objectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import type { ObjectId } from '../../../src/cvmfs/embedded/object-id.js';
@@ -253,4 +254,21 @@ test('a breadcrumb is found again, and never goes back', async (t) => {
   await writeBreadcrumb(directory, 'a.example.org', { root, published: 4, revision: 1 });
   assert.deepEqual(await readBreadcrumb(directory, 'a.example.org'), { root, published: 5, revision: 2 });
   assert.equal(readFileSync(join(directory, 'cvmfschecksum.a.example.org'), 'latin1'), `${root.hex}T5R2`);
+});
+
+test('what is added while the directory is read counts, whether the reading met it or not', async () => {
+  const usage = new Usage();
+  const stored = (object: string) => ({ object, size: 10, used: 1 });
+  usage.add(stored('gone'));
+  await usage.learn(async () => {
+    usage.add(stored('passed'));
+    usage.add(stored('met'));
+    usage.add(stored('evicted'));
+    usage.remove('evicted');
+    return [stored('met'), stored('of others')];
+  });
+  const names = () => usage.list().map(({ object }) => object);
+  assert.deepEqual([names(), usage.bytes], [['met', 'of others', 'passed'], 30]);
+  await usage.learn(async () => []);
+  assert.deepEqual([names(), usage.bytes], [[], 0]);
 });

@@ -98,9 +98,11 @@ export class Room {
 
   async scan(): Promise<void> {
     this.#addedSinceScan = 0;
-    const found: StoredObject[] = [];
-    for await (const stored of storedObjects(this.#directory)) found.push(stored);
-    this.#usage.replace(found);
+    await this.#usage.learn(async () => {
+      const found: StoredObject[] = [];
+      for await (const stored of storedObjects(this.#directory)) found.push(stored);
+      return found;
+    });
   }
 
   async remove(object: string): Promise<void> {

@@ -6,6 +6,8 @@ export class Usage {
   #objects = new Map<string, StoredObject>();
   readonly #pins = new Map<string, number>();
   #bytes = 0;
+  /** For each reading of the disk under way, what came since it began. */
+  readonly #listings = new Set<Set<string>>();
 
   get bytes(): number {
     return this.#bytes;
@@ -37,6 +39,7 @@ export class Usage {
     this.remove(stored.object);
     this.#objects.set(stored.object, stored);
     this.#bytes += stored.size;
+    for (const added of this.#listings) added.add(stored.object);
   }
 
   remove(object: string): void {
@@ -62,8 +65,24 @@ export class Usage {
     else this.#pins.delete(object);
   }
 
-  /** What the disk says is the truth, but for uses that only memory knows. */
-  replace(found: readonly StoredObject[]): void {
+  /**
+   * What `list` finds on the disk is the truth, but for uses that only memory knows, and for what is added while it reads: it
+   * may have passed that place already.
+   */
+  async learn(list: () => Promise<StoredObject[]>): Promise<void> {
+    const added = new Set<string>();
+    this.#listings.add(added);
+    try {
+      const found = await list();
+      const listed = new Set(found.map(({ object }) => object));
+      const missed = [...added].filter((object) => !listed.has(object));
+      this.#replace([...found, ...missed.flatMap((object) => this.#objects.get(object) ?? [])]);
+    } finally {
+      this.#listings.delete(added);
+    }
+  }
+
+  #replace(found: readonly StoredObject[]): void {
     const known = this.#objects;
     const used = (stored: StoredObject) => Math.max(stored.used, known.get(stored.object)?.used ?? 0);
     this.#objects = new Map(found.map((stored) => [stored.object, { ...stored, used: used(stored) }]));
