@@ -7,8 +7,14 @@
 import { ThinlayerError } from '../src/core/errors.js';
 import type { ErrorContext } from '../src/core/errors.js';
 
-/** More waiting callers than this is a fault of the caller or a hung mount: better a clear refusal than a growing heap. */
+/** More waiting callers of one layer than this is a fault of the caller or a hung mount: better a clear refusal than a growing heap. */
 const MAX_WAITING = 1024;
+
+export interface GateOptions {
+  /** So many pass at once. */
+  readonly width?: number;
+  readonly maxWaiting?: number;
+}
 
 interface Waiter {
   readonly enter: () => void;
@@ -17,15 +23,21 @@ interface Waiter {
 export class Gate {
   readonly #subject: string;
   readonly #width: number;
+  readonly #maxWaiting: number;
   readonly #context: ErrorContext;
   #inside = 0;
   readonly #waiting: Waiter[] = [];
 
-  /** `subject`: what is behind it, for messages, like `layer abc`; `context`, for its errors. `width`: so many pass at once. */
-  constructor(subject: string, context: ErrorContext = {}, width = 1) {
+  /** `subject`: what is behind it, for messages, like `layer abc`; `context`, for its errors. */
+  constructor(
+    subject: string,
+    context: ErrorContext = {},
+    { width = 1, maxWaiting = MAX_WAITING }: GateOptions = {},
+  ) {
     this.#subject = subject;
     this.#context = context;
     this.#width = width;
+    this.#maxWaiting = maxWaiting;
   }
 
   get idle(): boolean {
@@ -44,10 +56,10 @@ export class Gate {
   }
 
   #queue(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.length >= MAX_WAITING) {
+    if (this.#waiting.length >= this.#maxWaiting) {
       throw new ThinlayerError(
         'resource_exhausted',
-        `${MAX_WAITING} requests already wait for ${this.#subject}; one before them hangs, or its caller repeats too often`,
+        `${this.#maxWaiting} requests already wait for ${this.#subject}; one before them hangs, or its caller repeats too often`,
         this.#context,
       );
     }

@@ -108,12 +108,15 @@ async function mountLayer(grounds: Grounds, work: Work<'layer.attach'>, stop: Ab
   if (names.length === 0) return mountOnce(grounds, work, stop);
   const losses = grounds.repositories.losses.watch(names);
   try {
-    return await mountOnce(grounds, work, stop);
+    const target = await mountOnce(grounds, work, stop);
+    if (!losses.happened) return target;
+    // It may stand on the mount of before.
+    await unmountLayer(grounds, work.id);
   } catch (error) {
     // What failed on a mount that is no more may work on the one that takes its place.
     if (!(await losses.explains(error))) throw error;
-    return mountOnce(grounds, work, stop);
   }
+  return mountOnce(grounds, work, stop);
 }
 
 async function mountOnce(

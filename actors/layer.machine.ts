@@ -20,7 +20,7 @@ export interface LayerInput {
   readonly info: LayerInfo | undefined;
   /** Why the record cannot be trusted; undefined if it can. */
   readonly broken: string | undefined;
-  /** Uses by the kernel's word: 1 if the layer is mounted although this process never did it (moby's RefCounter). */
+  /** At least 1 if the layer is mounted although this actor never did it. */
   readonly uses: number;
 }
 

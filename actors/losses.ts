@@ -6,6 +6,8 @@ import { isErrno } from '../src/core/errno.js';
 const MOMENT_MS = 1000;
 
 export interface LossWatch {
+  /** One of them was lost since. */
+  readonly happened: boolean;
   /** Whether one of them was lost since, or `failure` says that it is about to be noticed. */
   explains(failure: unknown): Promise<boolean>;
 }
@@ -25,6 +27,9 @@ export class Losses {
     const before = count();
     const lost = () => count() > before;
     return {
+      get happened() {
+        return lost();
+      },
       explains: async (failure) => lost() || (saysDead(failure) && (await this.#within(MOMENT_MS, lost))),
     };
   }

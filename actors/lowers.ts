@@ -1,5 +1,7 @@
 /** From what a layer stands on to directories that can be mounted or read: those in CVMFS are leased and looked up. */
 
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { ErrorCode } from '../src/core/errors.js';
 import type { LowerLayer, ThinLayer } from '../src/core/model.js';
@@ -62,10 +64,8 @@ export async function releaseLowers(
   holder: string,
   lowers: readonly LowerLayer[],
 ): Promise<void> {
-  const names = repositoriesOf(lowers);
-  if (names.length === 0) return;
   await grounds.engine.masks.release(holder);
-  await grounds.repositories.release(holder, names);
+  await grounds.repositories.release(holder, repositoriesOf(lowers));
 }
 
 async function place(
@@ -95,14 +95,14 @@ async function find(
   const { engine, repositories } = grounds;
   const { repository } = lower;
   const paths = pathsOf(lower);
-  const look = <T>(work: () => Promise<T>) => repositories.look(repository, work, cancel);
-  const locate = ({ path }: RepositoryMount) => look(() => engine.mounter.locate(path, paths));
+  const locate = ({ path }: RepositoryMount) =>
+    repositories.look(repository, () => engine.mounter.locate(path, paths), cancel);
   const found = await locate(mount);
-  if (found !== null) return look(() => masked(engine, mount, holder, lower, found));
+  if (found !== null) return masked(engine, mount, holder, lower, found);
   // Published a moment ago, perhaps: what is mounted can be minutes old.
   const newest = await repositories.refresh(repository);
   const afterwards = await locate(newest);
-  if (afterwards !== null) return look(() => masked(engine, newest, holder, lower, afterwards));
+  if (afterwards !== null) return masked(engine, newest, holder, lower, afterwards);
   throw notPublished(newest, lower, paths);
 }
 
@@ -113,8 +113,9 @@ async function explained(
   failure: unknown,
 ): Promise<unknown> {
   if (!(failure instanceof ThinlayerError) || !UNREADABLE.has(failure.code)) return failure;
-  // One that does not answer either explains nothing.
-  const facts = await engine.repositories.describe?.(repository).catch(() => null);
+  // One that does not answer either, or not soon, explains nothing.
+  const asked = engine.repositories.describe?.(repository).catch(() => null);
+  const facts = await Promise.race([asked, delay(EXPLAIN_MS, null, { ref: false })]);
   const reason = facts?.failure ?? facts?.offline;
   return new ThinlayerError(
     'unavailable',
@@ -123,6 +124,7 @@ async function explained(
   );
 }
 
+const EXPLAIN_MS = 1000;
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['data_loss', 'unavailable', 'internal']);
 
 function ownPlace(path: string): Place {

@@ -5,6 +5,8 @@
  * and again; the longest resting are dropped, for what they know is on disk. So there are about as many actors as mounts.
  */
 
+import { setImmediate as immediate } from 'node:timers/promises';
+
 import { createActor } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
@@ -55,6 +57,7 @@ export class LayerRegistry {
   readonly #mounted: Map<LayerId, number>;
   /** Of those with more than one use, what is kept on disk. */
   readonly #kept: Map<LayerId, number>;
+  readonly #keeping = new Set<Promise<void>>();
 
   readonly #stopWatching: () => void;
 
@@ -171,7 +174,18 @@ export class LayerRegistry {
     const kept = this.#kept.get(id) ?? 1;
     if (uses > kept) await this.#keepUses(id);
     // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
-    else if (uses < kept) setImmediate(() => void this.#keepUses(id));
+    else if (uses < kept) this.#keepUsesLater(id);
+  }
+
+  #keepUsesLater(id: LayerId): void {
+    const kept = immediate().then(() => this.#keepUses(id));
+    this.#keeping.add(kept);
+    void kept.finally(() => this.#keeping.delete(kept));
+  }
+
+  /** Resolves when all numbers of uses are kept: to be waited for before the home is given back. */
+  async usesKept(): Promise<void> {
+    await Promise.all(this.#keeping);
   }
 
   async #keepUses(id: LayerId): Promise<void> {

@@ -20,8 +20,11 @@ export const GRACE_MS = 300_000;
 /** Holds what nobody has asked for yet. */
 const PREPARATION = 'preparation';
 
-/** Threads that look into one repository. One that hangs would otherwise take all there are, from the others too. */
-const LOOKS = 4;
+/**
+ * Threads that look into one repository: one that hangs would otherwise take all there are, from the others too. Who waits is
+ * bounded already: by the gates of layers, and the number of their lowers.
+ */
+const LOOKS = { width: 4, maxWaiting: Infinity };
 
 interface Entry {
   readonly looks: Gate;
@@ -55,10 +58,12 @@ export class Repositories {
   readonly #stopWatching: () => void;
   readonly stranded = new Stranded();
   readonly losses = new Losses();
+  /** Holders of each mount that was lost and not replaced yet. */
+  readonly #doubted = new Map<string, readonly string[]>();
 
   constructor(source: RepositorySource, options: RepositoriesOptions) {
     this.#options = options;
-    this.#machine = machineOn(source, (repository) => this.#madeAnew(repository));
+    this.#machine = machineOn(source, (repository, mount) => this.#acquired(repository, mount));
     const unwatch = source.watch((repository, reason) => this.#lost(repository, reason));
     const unobserve = options.feed.whenWatched(() => {
       for (const { actor } of this.#entries.values()) options.feed.observe(actor);
@@ -158,13 +163,21 @@ export class Repositories {
     const actor = this.#entries.get(repository)?.actor;
     if (!actor) return;
     this.#options.lost(repository, reason);
-    this.stranded.add(actor.getSnapshot().context.holders, reason);
+    this.#doubted.set(repository, this.stranded.add(actor.getSnapshot().context.holders, reason));
     actor.send({ type: 'mount.lost', reason });
     this.losses.note(repository);
   }
 
-  /** Who held it before stands on a mount that is no more. Those who wait for this one are no holders yet. */
-  #madeAnew(repository: string): void {
+  #acquired(repository: string, { anew }: RepositoryMount): void {
+    const doubted = this.#doubted.get(repository) ?? [];
+    this.#doubted.delete(repository);
+    if (anew) return this.#strand(repository);
+    // It was there all the time: only the connection to its process was lost.
+    for (const holder of doubted) this.stranded.remove(holder);
+  }
+
+  /** Who held it before stands on a mount that is no more. Those who wait for the new one are no holders yet. */
+  #strand(repository: string): void {
     const holders = this.#entries.get(repository)?.actor.getSnapshot().context.holders ?? [];
     const reason = new ThinlayerError(
       'unavailable',
@@ -212,14 +225,14 @@ export class Repositories {
 
 function machineOn(
   source: RepositorySource,
-  madeAnew: (repository: string) => void,
+  acquired: (repository: string, mount: RepositoryMount) => void,
 ): typeof repositoryMachine {
   return repositoryMachine.provide({
     actors: {
       resolveRepository: fromPromise(({ input }) => source.resolve(input.repository)),
       mountRepository: fromPromise(async ({ input, signal }) => {
         const mount = await source.acquire(input.repository, { signal });
-        if (mount.anew) madeAnew(input.repository);
+        acquired(input.repository, mount);
         return mount;
       }),
       refreshRepository: fromPromise(({ input }) => source.refresh(input.repository)),

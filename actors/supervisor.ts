@@ -217,6 +217,7 @@ export class Supervisor implements LayerService {
     if (!session) return;
     await session.calls.finished();
     await session.repositories.retire().catch(this.#options.repositoryLeft);
+    await session.registry.usesKept();
     session.registry.stop();
     session.repositories.stop();
     this.#session = null;

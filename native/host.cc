@@ -45,8 +45,9 @@ std::optional<std::string> GetXattr(const std::string& path, const std::string& 
   return value;
 }
 
+// Not behind trees: a repository is mounted under a lock.
 Napi::Value LockFileJs(const Napi::CallbackInfo& info) {
-  return Submit(info.Env(), Lane::kFile,
+  return Submit(info.Env(), Lane::kRecord,
                 std::make_unique<FunctionJob<int>>(
                     [path = StringAt(info, 0), text = StringAt(info, 1)] { return LockFile(path, text); },
                     [](Napi::Env env, int& fd) { return Napi::Number::New(env, fd); }));

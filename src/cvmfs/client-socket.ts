@@ -5,6 +5,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
+import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
 import { mountName } from './mount-name.js';
@@ -65,6 +66,11 @@ export function watchClient(socketPath: string): {
 /** Nobody was there; a client that answers may say `unavailable` too, of its servers. */
 export function isUnanswered(error: unknown): error is ThinlayerError {
   return error instanceof ThinlayerError && error.code === 'unavailable' && error.op === NO_ANSWER;
+}
+
+/** Not even a process that is slow to answer. */
+export function isAbsent(error: unknown): boolean {
+  return isUnanswered(error) && isErrno(error.cause, 'ENOENT', 'ECONNREFUSED');
 }
 
 function noAnswer(socketPath: string, cause: Error): ThinlayerError {

@@ -14,7 +14,7 @@ import type { RepositoryFacts, RepositoryMount, RepositorySource, Starts } from 
 import { startClient } from './client-process.js';
 import type { ClientLock } from './client-process.js';
 import { ClientStarts } from './client-starts.js';
-import { askClient, isUnanswered, lockOf, socketOf, watchClient } from './client-socket.js';
+import { askClient, isAbsent, isUnanswered, lockOf, socketOf, watchClient } from './client-socket.js';
 import type { ClientStatus } from './embedded/client.js';
 import { logPath } from './process-log.js';
 import { Watches } from './watches.js';
@@ -118,10 +118,10 @@ class EmbeddedSource implements RepositorySource {
    */
   async #find(repository: string): Promise<RepositoryMount | ClientLock> {
     const end = performance.now() + this.#patienceMs;
-    for (let waited = false; ; waited = true) {
-      const running = await this.#running(repository);
+    for (let mounting = false; ;) {
+      const running = await this.#running(repository, () => (mounting = true));
       // Nobody stands yet on what was still being mounted.
-      if (running) return { ...running, anew: waited };
+      if (running) return { ...running, anew: mounting };
       const lock = await this.#options.lock(this.#lock(repository));
       if (lock) return lock;
       if (performance.now() > end) throw this.#late(repository);
@@ -129,13 +129,15 @@ class EmbeddedSource implements RepositorySource {
     }
   }
 
-  async #running(repository: string): Promise<RepositoryMount | null> {
+  /** `absent`: called if nobody listens. */
+  async #running(repository: string, absent: () => void): Promise<RepositoryMount | null> {
     try {
       const mount = mountOf(await askClient(this.#socket(repository), 'GET', '/status'));
       return mount.path === this.#mountpoint(repository) ? mount : null;
     } catch (error) {
-      if (isUnanswered(error)) return null;
-      throw error;
+      if (!isUnanswered(error)) throw error;
+      if (isAbsent(error)) absent();
+      return null;
     }
   }
 

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Disk } from '../core/disk.js';
-import { fromErrno } from '../core/errno.js';
+import { fromErrno, isErrno } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { UseCounts } from '../core/ports.js';
 import { Turns } from './turns.js';
@@ -28,10 +28,10 @@ export interface OpenedUseCounts extends UseCounts {
 export async function openUseCounts(options: UseCountsOptions): Promise<OpenedUseCounts> {
   const { directory, disk, mounted, resumed } = options;
   try {
-    await mkdir(directory, { mode: 0o700, recursive: true });
-    const kept = resumed ? await readCounts(directory) : new Map<string, number>();
+    const names = await namesIn(directory);
+    const kept = resumed ? await readCounts(directory, names) : new Map<string, number>();
     const found = new Map([...mounted].map((id) => [id, kept.get(id) ?? 1]));
-    const stale = (await readdir(directory)).filter((name) => (found.get(name as LayerId) ?? 0) < 2);
+    const stale = names.filter((name) => (found.get(name as LayerId) ?? 0) < 2);
     if (stale.length > 0)
       await disk.change(stale.map((name) => ({ do: 'unlink', path: join(directory, name) })));
     return { found, keep: keeper(directory, disk) };
@@ -40,9 +40,19 @@ export async function openUseCounts(options: UseCountsOptions): Promise<OpenedUs
   }
 }
 
-async function readCounts(directory: string): Promise<Map<string, number>> {
+/** The directory is made with the first count: a home is opened on a full disk too. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+async function readCounts(directory: string, names: readonly string[]): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const name of await readdir(directory)) {
+  for (const name of names) {
     const uses = Number(await readFile(join(directory, name), 'latin1'));
     if (Number.isSafeInteger(uses)) counts.set(name, uses);
   }
@@ -55,6 +65,7 @@ function keeper(directory: string, disk: Disk): UseCounts['keep'] {
     turns.take(layer, async () => {
       const path = join(directory, layer);
       try {
+        if (uses > 1) await mkdir(directory, { mode: 0o700, recursive: true });
         await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
       } catch (error) {
         throw fromErrno(error, { op: 'keep the number of uses', layer, path });

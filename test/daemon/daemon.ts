@@ -164,8 +164,10 @@ export class Daemon implements AsyncDisposable {
 
   /** Layers, and what is in the directories of the home, sorted: empty when all layers are gone and deleted. */
   async leftovers(): Promise<string[]> {
-    const layers = (await this.list()).filter((name) => !PERMANENT.has(name));
-    const inside = ['l', '.trash', '.uses'].map(async (directory) =>
+    const own = await this.list();
+    const layers = own.filter((name) => !PERMANENT.has(name));
+    const directories = ['l', '.trash', '.uses'].filter((name) => own.includes(name));
+    const inside = directories.map(async (directory) =>
       (await this.list(directory)).map((name) => `${directory}/${name}`),
     );
     return [...layers, ...(await Promise.all(inside)).flat()].sort();

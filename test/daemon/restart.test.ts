@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -128,9 +128,21 @@ daemonTest(
     });
     await daemon.client.cleanup();
     assert.deepEqual(await daemon.mounts(), [merged]);
+    const other = await daemon.jail.start({
+      name: 'other',
+      command: ['unshare', '--mount', 'sleep', 'infinity'],
+      log: daemon.path('other.log'),
+    });
+    await waitFor('a name space', async () => {
+      const [its, ours] = await Promise.all(
+        [other.pid, daemon.pid].map((pid) => readlink(`/proc/${pid}/ns/mnt`)),
+      );
+      return its !== ours || undefined;
+    });
     await process.stop('SIGKILL');
     await daemon.client.cleanup();
     assert.deepEqual(await daemon.mounts(), []);
+    await other.stop('SIGKILL');
   },
 );
 

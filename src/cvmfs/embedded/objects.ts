@@ -51,8 +51,8 @@ export class Objects {
   }
 
   /**
-   * What `read` makes of the object's file. Where it rejects, and the file was here before, a power cut may have damaged it:
-   * then it is fetched anew and read again, once.
+   * What `read` makes of the object's file. Where it rejects, and the file was here before and is not as it came, a power cut
+   * damaged it: then it is fetched anew and read again, once.
    */
   async read<T>(id: ObjectId, how: FetchHow, read: (path: string) => Promise<T>): Promise<T> {
     const here: ObjectId = { ...id, raw: !how.compressed };
@@ -61,8 +61,7 @@ export class Objects {
     try {
       return await read(path);
     } catch (error) {
-      if (!wasHere) throw error;
-      await this.cache.evict(here);
+      if (!wasHere || (await this.cache.verify(here))) throw error;
       return await read(await this.fetch(id, how));
     }
   }

@@ -50,14 +50,17 @@ export class ShownRevision {
     const facts = { repository: config.fqrn };
     if (event.type === 'offline') return this.warnOffline(event.error);
     if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
-    this.#latest = this.show().then(
-      () => null,
-      (failure: unknown) => {
-        const error = asThinlayerError(failure);
-        log.error(facts, error.message);
-        return error;
-      },
-    );
+    // One after the other: the last one told is the one that stays.
+    this.#latest = this.#latest
+      .then(() => this.show())
+      .then(
+        () => null,
+        (failure: unknown) => {
+          const error = asThinlayerError(failure);
+          log.error(facts, error.message);
+          return error;
+        },
+      );
   }
 
   warnOffline(error: ThinlayerError): void {
@@ -83,11 +86,11 @@ export class ShownRevision {
 
   async #showAnew(cause: ThinlayerError): Promise<void> {
     const { log, config, repository, mount } = this.#options;
-    const { root, revision } = repository.facts;
     if (cause.code !== 'not_found' && cause.code !== 'data_loss') throw cause;
     const why = cause.code === 'not_found' ? 'the cache lost it' : 'it was damaged in the cache';
     log.warn({ repository: config.fqrn }, `${config.fqrn}: the root catalog is fetched anew: ${why}`);
     await repository.fetchRootAnew();
+    const { root, revision } = repository.facts;
     await mount.setRoot(objectPath(root), revision).catch((error: unknown) => {
       if (asThinlayerError(error).code !== 'data_loss') throw error;
       throw new ThinlayerError(

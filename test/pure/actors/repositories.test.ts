@@ -302,3 +302,20 @@ test('a few at once look into one repository: one that hangs holds up no other',
   await Promise.all(hanging);
   assert.equal(looking, 9);
 });
+
+test('as many as want may wait for their look', async (t) => {
+  const { repositories } = repositoriesOn(t);
+  const looks = Array.from({ length: 5000 }, (_, n) => repositories.look(R, () => Promise.resolve(n), {}));
+  assert.equal((await Promise.all(looks)).at(-1), 4999);
+});
+
+test('where only the connection was lost, and the mount was there all the time, its holders stand well', async (t) => {
+  const there = { path: `/cvmfs/${R}`, revision: 1, anew: false, whiteouts: [] };
+  const source = fakeRepositorySource({ acquire: () => Promise.resolve(there) });
+  const { repositories } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  source.lose(R, broken);
+  assert.ok(repositories.stranded.has('x'));
+  await repositories.lease('y', [R]);
+  assert.ok(!repositories.stranded.has('x'));
+});

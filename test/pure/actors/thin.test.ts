@@ -240,3 +240,16 @@ test('a layer that cannot be read is named, with what its client says', async (t
       /layer (aa|bb)\S+ of a thin image cannot be read in the repository a\.example\.org: .*EIO.*; its client says: \/layers .* sent 0 bytes/,
   });
 });
+
+test('what was mounted while its repository was lost is mounted anew: it may stand on what is no more', async (t) => {
+  const source = fakeRepositorySource();
+  let mounts = 0;
+  const mount = () => {
+    if (++mounts === 1) source.lose(R, new ThinlayerError('unavailable', 'its client ended'));
+    return Promise.resolve();
+  };
+  const { supervisor } = await withContainer(t, { mount }, source);
+  assert.equal(await supervisor.attach(id('container'), null), '/home/container/merged');
+  assert.equal(mounts, 2);
+  assert.equal([...supervisor.report()].find((layer) => layer.id === 'container')?.cause, null);
+});

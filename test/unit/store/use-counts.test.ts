@@ -52,6 +52,7 @@ test('what is not mounted any more, half written, or of a dockerd of before is f
 test('a count that cannot be kept is told with its layer', async (t) => {
   const { directory, open } = place(t);
   const counts = await open([A]);
+  await counts.keep(A, 2);
   writeFileSync(join(directory, 'x'), '');
   await assert.rejects(counts.keep('x/y' as LayerId, 2), {
     layer: 'x/y',
