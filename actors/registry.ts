@@ -5,8 +5,6 @@
  * and again; the longest resting are dropped, for what they know is on disk. So there are about as many actors as mounts.
  */
 
-import { setImmediate as immediate } from 'node:timers/promises';
-
 import { createActor } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
@@ -26,6 +24,14 @@ import { stateName } from './state-name.js';
 
 /** Actors that rest. Making one costs more than a small call, keeping one about 10 kB. */
 const MAX_RESTING = 128;
+
+/** Many callers take and give uses of one layer in turns: the disk follows when they are through. */
+const LATER_MS = 1000;
+
+/** A crowd is not counted one by one on disk: after a kill too many uses are no harm, and Cleanup takes them back. */
+function roomFor(uses: number): number {
+  return uses <= 4 ? uses : 2 ** Math.ceil(Math.log2(uses));
+}
 
 type LayerActor = ActorRefFrom<typeof layerMachine>;
 type LayerMailbox = Mailbox<LayerRequest, ReplyValue>;
@@ -57,7 +63,9 @@ export class LayerRegistry {
   readonly #mounted: Map<LayerId, number>;
   /** Of those with more than one use, what is kept on disk. */
   readonly #kept: Map<LayerId, number>;
-  readonly #keeping = new Set<Promise<void>>();
+  /** Layers of which more is kept than they have. */
+  readonly #late = new Set<LayerId>();
+  #timer: NodeJS.Timeout | undefined;
 
   readonly #stopWatching: () => void;
 
@@ -115,6 +123,7 @@ export class LayerRegistry {
 
   stop(): void {
     this.#stopWatching();
+    clearTimeout(this.#timer);
     for (const { actor } of this.#entries.values()) actor?.stop();
     this.#entries.clear();
   }
@@ -172,24 +181,26 @@ export class LayerRegistry {
     if (mounted) this.#mounted.set(id, Math.max(uses, 1));
     else this.#mounted.delete(id);
     const kept = this.#kept.get(id) ?? 1;
-    if (uses > kept) await this.#keepUses(id);
+    if (uses > kept) await this.#keepUses(id, roomFor(uses));
     // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
-    else if (uses < kept) this.#keepUsesLater(id);
+    else if (uses < kept) this.#keepLater(id);
   }
 
-  #keepUsesLater(id: LayerId): void {
-    const kept = immediate().then(() => this.#keepUses(id));
-    this.#keeping.add(kept);
-    void kept.finally(() => this.#keeping.delete(kept));
+  #keepLater(id: LayerId): void {
+    this.#late.add(id);
+    this.#timer ??= setTimeout(() => void this.usesKept(), LATER_MS).unref();
   }
 
-  /** Resolves when all numbers of uses are kept: to be waited for before the home is given back. */
+  /** Resolves when the numbers of uses on disk are exact: before the home is given back, and else a while after they fell. */
   async usesKept(): Promise<void> {
-    await Promise.all(this.#keeping);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const late = [...this.#late];
+    this.#late.clear();
+    await Promise.all(late.map((id) => this.#keepUses(id, this.#mounted.get(id) ?? 0)));
   }
 
-  async #keepUses(id: LayerId): Promise<void> {
-    const uses = this.#mounted.get(id) ?? 0;
+  async #keepUses(id: LayerId, uses: number): Promise<void> {
     if (uses > 1) this.#kept.set(id, uses);
     else if (!this.#kept.delete(id)) return;
     try {

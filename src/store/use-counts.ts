@@ -61,11 +61,16 @@ async function readCounts(directory: string, names: readonly string[]): Promise<
 
 function keeper(directory: string, disk: Disk): UseCounts['keep'] {
   const turns = new Turns();
+  let made = false;
+  const make = async () => {
+    if (!made) await mkdir(directory, { mode: 0o700, recursive: true });
+    made = true;
+  };
   return (layer, uses) =>
     turns.take(layer, async () => {
       const path = join(directory, layer);
       try {
-        if (uses > 1) await mkdir(directory, { mode: 0o700, recursive: true });
+        if (uses > 1) await make();
         await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
       } catch (error) {
         throw fromErrno(error, { op: 'keep the number of uses', layer, path });

@@ -165,7 +165,7 @@ test('a layer found mounted at the opening has one use', async () => {
 
 test('uses beyond the first are kept for the next daemon: more before they are answered, fewer after', async () => {
   const engine = fakeEngine();
-  const { create, attach, detach } = registryOn(engine);
+  const { registry, create, attach, detach } = registryOn(engine);
   await create(A);
   await create(B, A);
   const kept = () => engine.calls.filter((call) => call.startsWith('keep'));
@@ -175,11 +175,26 @@ test('uses beyond the first are kept for the next daemon: more before they are a
   assert.deepEqual(kept(), ['keep b 2']);
   await detach(B);
   assert.deepEqual(kept(), ['keep b 2']);
-  await new Promise(setImmediate);
+  await registry.usesKept();
   assert.deepEqual(kept(), ['keep b 2', 'keep b 1']);
   await detach(B);
-  await new Promise(setImmediate);
+  await registry.usesKept();
   assert.deepEqual(kept(), ['keep b 2', 'keep b 1']);
+});
+
+test('a crowd that comes and goes is not kept one by one, and never as fewer than it is', async () => {
+  const engine = fakeEngine();
+  const { registry, create, attach, detach } = registryOn(engine);
+  await create(A);
+  await create(B, A);
+  const kept = () => engine.calls.splice(0).filter((call) => call.startsWith('keep'));
+  for (let n = 0; n < 20; ++n) await attach(B);
+  assert.deepEqual(kept(), ['keep b 2', 'keep b 3', 'keep b 4', 'keep b 8', 'keep b 16', 'keep b 32']);
+  for (let n = 0; n < 12; ++n) await detach(B);
+  for (let n = 0; n < 9; ++n) await attach(B);
+  assert.deepEqual(kept(), []);
+  await registry.usesKept();
+  assert.deepEqual(kept(), ['keep b 17']);
 });
 
 test('a layer met mounted has the uses that were kept, and after its actor died those that it had', async () => {
