@@ -63,6 +63,8 @@ export class LayerRegistry {
   readonly #mounted: Map<LayerId, number>;
   /** Of those with more than one use, what is kept on disk. */
   readonly #kept: Map<LayerId, number>;
+  /** Of layers whose number is being written. */
+  readonly #keeping = new Map<LayerId, Promise<void>>();
   /** Layers of which more is kept than they have. */
   readonly #late = new Set<LayerId>();
   #timer: NodeJS.Timeout | undefined;
@@ -88,10 +90,14 @@ export class LayerRegistry {
       try {
         return await this.#mailbox(id, entry).ask(request);
       } finally {
-        await this.#noteMount(id, entry);
+        this.#noteMount(id, entry);
       }
     };
-    return entry.gate.pass(turn, signal).finally(() => this.#rest(id, entry));
+    return entry.gate.pass(turn, signal).finally(() => {
+      this.#rest(id, entry);
+      // The next in the queue need not wait for the disk.
+      return this.#keeping.get(id);
+    });
   }
 
   /** True if nobody works on the layer or waits to, and it is not mounted: what the store says of it is all there is. */
@@ -174,16 +180,24 @@ export class LayerRegistry {
     return mailbox;
   }
 
-  async #noteMount(id: LayerId, { actor }: Entry): Promise<void> {
+  #noteMount(id: LayerId, { actor }: Entry): void {
     if (!actor) return;
     const { mounted, uses } = actor.getSnapshot().context;
     // An unmount that failed leaves no use, and a mount: a next actor must not take the layer for unmounted.
     if (mounted) this.#mounted.set(id, Math.max(uses, 1));
     else this.#mounted.delete(id);
     const kept = this.#kept.get(id) ?? 1;
-    if (uses > kept) await this.#keepUses(id, roomFor(uses));
+    if (uses > kept) this.#keepNow(id, roomFor(uses));
     // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
     else if (uses < kept) this.#keepLater(id);
+  }
+
+  /** Whoever is answered meanwhile waits for it as well: his use may be among those that it keeps. */
+  #keepNow(id: LayerId, uses: number): void {
+    const keeping = this.#keepUses(id, uses).then(() => {
+      if (this.#keeping.get(id) === keeping) this.#keeping.delete(id);
+    });
+    this.#keeping.set(id, keeping);
   }
 
   #keepLater(id: LayerId): void {
