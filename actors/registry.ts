@@ -182,12 +182,14 @@ export class LayerRegistry {
 
   #noteMount(id: LayerId, { actor }: Entry): void {
     if (!actor) return;
-    const { mounted, uses } = actor.getSnapshot().context;
+    const snapshot = actor.getSnapshot();
+    const { mounted, uses } = snapshot.context;
     // An unmount that failed leaves no use, and a mount: a next actor must not take the layer for unmounted.
     if (mounted) this.#mounted.set(id, Math.max(uses, 1));
     else this.#mounted.delete(id);
     const kept = this.#kept.get(id) ?? 1;
     if (uses > kept) this.#keepNow(id, roomFor(uses));
+    else if (kept > 1 && snapshot.matches('absent')) this.#keepNow(id, 0);
     // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
     else if (uses < kept) this.#keepLater(id);
   }
