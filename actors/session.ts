@@ -122,15 +122,15 @@ export class Session {
   }
 
   /**
-   * dockerd's orderly end, with no container of its own left running. Unmounted are layers that are no container's root
-   * by the kernel's word, whatever uses were counted: their ends got lost while this daemon was away. And repositories that
-   * nobody uses then.
+   * dockerd's orderly end, with no container of its own left running. Unmounted is what a failed detach left, and layers that
+   * are no container's root by the kernel's word, whatever uses were counted: their ends got lost while this daemon was
+   * away. And repositories that nobody uses then.
    */
   async cleanup(): Promise<void> {
     const mounted = [...this.registry.states()].filter((s) => s.mounted);
     const targets = mounted.map(({ id }) => mountpointOf(this.engine, id));
     const used = await this.engine.mounter.usedByContainers(targets);
-    const unused = mounted.filter((_, index) => !used.has(targets[index] ?? ''));
+    const unused = mounted.filter(({ uses }, index) => uses === 0 || !used.has(targets[index] ?? ''));
     for (const { id, uses } of unused) {
       for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
     }

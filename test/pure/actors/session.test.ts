@@ -193,7 +193,10 @@ test('a diff that fails before its first byte rejects, and holds nothing', async
 
 test('cleanup unmounts what a failed detach left and whose ends got lost, but no container', async () => {
   const engine = fakeEngine({
-    mounter: { usedByContainers: () => Promise.resolve(new Set(['/home/used/merged'])) },
+    // A layer without uses goes also where it cannot be told whether it is one.
+    mounter: {
+      usedByContainers: () => Promise.resolve(new Set(['/home/used/merged', '/home/top/merged'])),
+    },
   });
   const { port } = faulty(engine.mounter, { unmount: '1*error(EBUSY)' });
   const { supervisor } = await openedOn({ ...engine, mounter: port });
