@@ -25,12 +25,15 @@ import { stateName } from './state-name.js';
 /** Actors that rest. Making one costs more than a small call, keeping one about 10 kB. */
 const MAX_RESTING = 128;
 
-/** Many callers take and give uses of one layer in turns: the disk follows when they are through. */
+/** So many uses of a layer are counted one by one on disk, which is exact whenever a call is answered. */
+const FEW = 4;
+
+/** A crowd takes and gives uses in turns: the disk follows when it is through. */
 const LATER_MS = 1000;
 
-/** A crowd is not counted one by one on disk: after a kill too many uses are no harm, and Cleanup takes them back. */
+/** Of a crowd the disk knows the next power of two: after a kill too many uses are no harm, and Cleanup takes them back. */
 function roomFor(uses: number): number {
-  return uses <= 4 ? uses : 2 ** Math.ceil(Math.log2(uses));
+  return uses <= FEW ? uses : 2 ** Math.ceil(Math.log2(uses));
 }
 
 type LayerActor = ActorRefFrom<typeof layerMachine>;
@@ -65,7 +68,7 @@ export class LayerRegistry {
   readonly #kept: Map<LayerId, number>;
   /** Of layers whose number is being written. */
   readonly #keeping = new Map<LayerId, Promise<void>>();
-  /** Layers of which more is kept than they have. */
+  /** Layers of whose crowd more is kept than is left. */
   readonly #late = new Set<LayerId>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -182,15 +185,12 @@ export class LayerRegistry {
 
   #noteMount(id: LayerId, { actor }: Entry): void {
     if (!actor) return;
-    const snapshot = actor.getSnapshot();
-    const { mounted, uses } = snapshot.context;
+    const { mounted, uses } = actor.getSnapshot().context;
     // An unmount that failed leaves no use, and a mount: a next actor must not take the layer for unmounted.
     if (mounted) this.#mounted.set(id, Math.max(uses, 1));
     else this.#mounted.delete(id);
     const kept = this.#kept.get(id) ?? 1;
-    if (uses > kept) this.#keepNow(id, roomFor(uses));
-    else if (kept > 1 && snapshot.matches('absent')) this.#keepNow(id, 0);
-    // After the answer: dockerd repeats what was not answered, and one use too many does less harm than one too few.
+    if (uses > kept || (uses < kept && uses <= FEW)) this.#keepNow(id, roomFor(uses));
     else if (uses < kept) this.#keepLater(id);
   }
 

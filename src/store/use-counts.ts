@@ -24,7 +24,7 @@ export interface OpenedUseCounts extends UseCounts {
   readonly found: ReadonlyMap<LayerId, number>;
 }
 
-/** Forgets what nobody holds any more. After a kill a count may be one too high, never too low. */
+/** Forgets what nobody holds any more. After a kill the count of a crowd may be too high, none is too low. */
 export async function openUseCounts(options: UseCountsOptions): Promise<OpenedUseCounts> {
   const { directory, disk, mounted, resumed } = options;
   try {

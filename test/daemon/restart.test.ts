@@ -103,6 +103,15 @@ daemonTest('the uses that dockerd holds outlive the daemon, and not dockerd', as
   await client.put('container');
   assert.deepEqual(await daemon.mounts(), []);
 
+  // The number of a former mount is none of this one, however short ago that was.
+  for (let use = 0; use < 2; ++use) await client.get('container');
+  for (let use = 0; use < 2; ++use) await client.put('container');
+  await client.get('container');
+  await daemon.kill9();
+  await daemon.launch();
+  await client.put('container');
+  assert.deepEqual(await daemon.mounts(), [], 'a kill just after other uses');
+
   await client.get('container');
   await client.get('container');
   await client.init(daemon.home);
