@@ -7,7 +7,7 @@ import type { Disk } from '../core/disk.js';
 import { fromErrno, isErrno } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { UseCounts } from '../core/ports.js';
-import { Turns } from './turns.js';
+import { Latest } from './latest.js';
 
 export interface UseCountsOptions {
   /** Of all counts. */
@@ -60,22 +60,21 @@ async function readCounts(directory: string, names: readonly string[]): Promise<
 }
 
 function keeper(directory: string, disk: Disk): UseCounts['keep'] {
-  const turns = new Turns();
   let made = false;
   const make = async () => {
     if (!made) await mkdir(directory, { mode: 0o700, recursive: true });
     made = true;
   };
-  return (layer, uses) =>
-    turns.take(layer, async () => {
-      const path = join(directory, layer);
-      try {
-        if (uses > 1) await make();
-        await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
-      } catch (error) {
-        throw fromErrno(error, { op: 'keep the number of uses', layer, path });
-      }
-    });
+  const counts = new Latest(async (layer: LayerId, uses: number) => {
+    const path = join(directory, layer);
+    try {
+      if (uses > 1) await make();
+      await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
+    } catch (error) {
+      throw fromErrno(error, { op: 'keep the number of uses', layer, path });
+    }
+  });
+  return (layer, uses) => counts.write(layer, uses);
 }
 
 /** Under a name that no layer has, first: half a number would be another one. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
+import type { Disk } from '../../../src/core/disk.js';
 import type { LayerId } from '../../../src/core/model.js';
 import { openUseCounts } from '../../../src/store/use-counts.js';
 import { temporaryDirectory } from '../cvmfs/client.js';
@@ -13,9 +14,17 @@ const [A, B] = ['a', 'b'] as LayerId[] as [LayerId, LayerId];
 
 function place(t: TestContext) {
   const directory = join(temporaryDirectory(t), '.uses');
+  const written: string[] = [];
+  const disk: Disk = {
+    ...realDisk,
+    change: (changes) => {
+      for (const change of changes) if (change.do === 'write') written.push(String(change.text));
+      return realDisk.change(changes);
+    },
+  };
   const open = (mounted: readonly LayerId[], resumed = true) =>
-    openUseCounts({ directory, disk: realDisk, mounted, resumed });
-  return { directory, open };
+    openUseCounts({ directory, disk, mounted, resumed });
+  return { directory, open, written };
 }
 
 test('the next daemon finds the uses that dockerd has', async (t) => {
@@ -49,6 +58,21 @@ test('what is not mounted any more, half written, or of a dockerd of before is f
   assert.deepEqual(readdirSync(directory), []);
 });
 
+test('what many calls count at once is written once, and none is answered before', async (t) => {
+  const { directory, open, written } = place(t);
+  const { keep } = await open([A]);
+  const onDisk = async (uses: number) => {
+    await keep(A, uses);
+    return readFileSync(join(directory, 'a'), 'latin1');
+  };
+  assert.deepEqual(await Promise.all([2, 3, 4, 5].map(onDisk)), ['2', '5', '5', '5']);
+  assert.deepEqual(written, ['2', '5']);
+  const gone = keep(A, 1);
+  assert.equal(await onDisk(2), '2');
+  await gone;
+  assert.deepEqual(written, ['2', '5', '2']);
+});
+
 test('a count that cannot be kept is told with its layer', async (t) => {
   const { directory, open } = place(t);
   const counts = await open([A]);
@@ -58,4 +82,9 @@ test('a count that cannot be kept is told with its layer', async (t) => {
     layer: 'x/y',
     message: /keep the number of uses/,
   });
+  const [failed, next] = [counts.keep('x/y' as LayerId, 2), counts.keep('x/y' as LayerId, 3)];
+  await assert.rejects(failed);
+  await assert.rejects(next, { layer: 'x/y' });
+  await counts.keep(A, 3);
+  assert.equal(readFileSync(join(directory, 'a'), 'latin1'), '3');
 });
