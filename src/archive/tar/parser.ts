@@ -2,7 +2,7 @@
  * Parses a tar with tar-stream, which finds the blocks, checks their sums and hands out the contents; this file gives
  * it what it lacks, by methods of its parser that are not public (hence the exact version in package.json, and
  * test/unit/archive/tar-reader.test.ts): headers and PAX records as bytes, not UTF-8 (file capabilities are binary),
- * numbers and times of PAX, GNU's old sparse format, and the demand that an archive has an end.
+ * numbers and times of PAX, GNU's old sparse format, and an error that says where an archive is cut off.
  */
 
 import { extract } from 'tar-stream';
@@ -18,7 +18,9 @@ import { hasExtension } from './sparse.js';
 
 /** What is relied on of tar-stream 3.2.2's lib: `extract.js`. */
 interface Parser extends Extract {
-  readonly _buffer: { shift(size: number): Buffer | null };
+  readonly _buffer: { readonly buffered: number; shift(size: number): Buffer | null };
+  /** Bytes of contents, or of what fills up their last block, that are still to come. */
+  readonly _missing: number;
   _header: { type: string | null; size: number } | TarHeader;
   /** Takes a header block from `_buffer`. Blocks of zeros are skipped. False: wait. */
   _consumeHeader(): boolean;
@@ -31,6 +33,8 @@ interface Parser extends Extract {
   _continueWrite(error: Error | null): void;
   /** All that was written is consumed, and no more will come. */
   _final(done: (error: Error | null) => void): void;
+  /** No entry comes after the one that is read. */
+  _finished: boolean;
   readonly destroying: boolean;
 }
 
@@ -133,6 +137,16 @@ export class TarParser {
     });
   }
 
+  /**
+   * Many writers leave out the blocks of zeros behind the last entry. Go's reader, and so Docker, takes the end of the stream for
+   * that of the archive; a sender that broke off does not end its stream.
+   */
+  #endsWithAnEntry(): boolean {
+    const { _missing: missing, _buffer: buffer } = this.#parser;
+    const isWhole = missing === 0 && buffer.buffered === 0 && !this.#isHeld && this.#prelude === NOTHING;
+    return isWhole && this.#length > 0;
+  }
+
   #cutOff(): ThinlayerError {
     return malformed(this.#length === 0 ? 'it is empty' : `it is cut off after ${this.#length} bytes`);
   }
@@ -157,7 +171,8 @@ export class TarParser {
       }
     };
     parser._final = (done) => {
-      if (!this.#ended) this.fail(this.#cutOff());
+      parser._finished = this.#ended || this.#endsWithAnEntry();
+      if (!parser._finished) this.fail(this.#cutOff());
       done(null);
     };
     parser._decodeLongHeader = (bytes) =>

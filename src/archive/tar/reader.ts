@@ -13,8 +13,8 @@ export interface TarEntry {
 }
 
 /**
- * Each entry, in order. Rejects with `invalid_argument` if the archive is empty, malformed or cut off (the zero block
- * after the last entry is missing), with `aborted` if `signal` aborts or `source` fails. Bytes after the end are
+ * Each entry, in order. Rejects with `invalid_argument` if the archive is empty, malformed or cut off inside an entry,
+ * with `aborted` if `signal` aborts or `source` fails. Bytes after the end, a block of zeros, are
  * read and ignored. However it ends, the iteration of `source` is finished, or `return` was called on it.
  */
 export async function* readTar(source: ByteStream, signal?: AbortSignal): AsyncGenerator<TarEntry> {

@@ -44,6 +44,9 @@ const TREE_READ: Read[] = [
   { name: 'p'.repeat(495), type: 'symlink', size: 0, contents: '' },
 ];
 
+/** With the long name that belongs to it. */
+const ENTRIES = [...TREE.slice(0, 4), Buffer.concat(TREE.slice(4, 6)), Buffer.concat(TREE.slice(6, 8))];
+
 test('entries are the same, however the bytes are cut into chunks', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -56,20 +59,30 @@ test('entries are the same, however the bytes are cut into chunks', async () => 
   );
 });
 
-test('an archive that is cut anywhere before its end is refused', async () => {
-  const whole = Buffer.concat([...TREE, Buffer.alloc(512)]);
-  for (let length = 1; length < whole.length; length += length % 512 === 0 ? 1 : 73) {
+test('an archive that is cut anywhere inside an entry is refused', async () => {
+  const ends = ENTRIES.map((_, index) => Buffer.concat(ENTRIES.slice(0, index + 1)).length);
+  const entries = Buffer.concat(TREE);
+  for (let length = 1; length < entries.length; length += length % 512 === 0 ? 1 : 73) {
+    if (ends.includes(length)) continue;
     await assert.rejects(
-      read(chunked(whole.subarray(0, length), 600)),
-      { code: 'invalid_argument' },
+      read(chunked(entries.subarray(0, length), 600)),
+      {
+        code: 'invalid_argument',
+        message: `the archive cannot be read: it is cut off after ${length} bytes`,
+      },
       `${length} bytes`,
     );
   }
-  const betweenEntries = Buffer.concat(TREE);
-  await assert.rejects(read(chunked(betweenEntries)), {
-    message: `the archive cannot be read: it is cut off after ${betweenEntries.length} bytes`,
-  });
-  assert.deepEqual(await read(chunked(whole)), TREE_READ);
+});
+
+test('an archive may end with any entry: the blocks of zeros behind the last one are left out by many', async () => {
+  for (let count = 1; count <= ENTRIES.length; count++) {
+    const some = Buffer.concat(ENTRIES.slice(0, count));
+    for (const size of [512, 600, some.length])
+      assert.deepEqual(await read(chunked(some, size)), TREE_READ.slice(0, count));
+  }
+  const zeros = Buffer.alloc(512);
+  assert.deepEqual(await read(chunked(Buffer.concat([...TREE, zeros]))), TREE_READ);
 });
 
 test('an empty body and garbage are refused, an archive of nothing is not', async () => {
