@@ -77,14 +77,17 @@ void MountOverlay(const OverlayMount& mount) {
   }
 }
 
-// Mounts are stacked if a former daemon was killed between its mount and its record: then the directory is busy still.
+// Mounts are stacked if a former daemon was killed between its mount and its record: then the directory is busy still. One that holds
+// something, or whose file system is read-only, stays: nothing is mounted on it, and that is what a caller has to know.
 void Unmount(const std::string& path) {
   for (;;) {
     bool unmounted = umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
     if (!unmounted && errno == ENOENT) return;
     if (!unmounted && errno != EINVAL) Fail("umount", path);
     if (rmdir(path.c_str()) == 0 || errno == ENOENT) return;
-    if (!unmounted || errno != EBUSY) Fail("rmdir", path);
+    if (unmounted) continue;
+    if (errno == EBUSY) Fail("rmdir", path);
+    return;
   }
 }
 

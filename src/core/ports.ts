@@ -19,7 +19,10 @@ export interface Mounter {
   locate(root: string, paths: readonly string[]): Promise<string | null>;
   /** Of these mountpoints of ours, those whose file system is some container's root. */
   usedByContainers(targets: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, or no such directory: success. */
+  /**
+   * Detaches (MNT_DETACH) everything on `target` and removes that directory. Not mounted, no such directory, or one that has
+   * something in it, and stays: success.
+   */
   unmount(target: string): Promise<void>;
 }
 

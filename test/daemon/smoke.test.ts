@@ -1,12 +1,13 @@
 /** The way of one layer through thinlayerd, and that the daemon of these tests shows what the others rely on. */
 
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { listTree } from '../system/tree-listing.js';
 import { manyFiles } from './archives.js';
 import { daemonTest } from './daemon.js';
+import { assertReadable, makeContainer, removeContainer } from './layers.js';
 
 daemonTest(
   'a layer is made, filled, mounted, written to, read back, removed, and nothing is left',
@@ -49,4 +50,22 @@ daemonTest('a killed daemon comes back on the home of before, its mounts never g
   await daemon.launch();
   assert.equal(await daemon.client.exists('container'), true);
   assert.deepEqual(await daemon.mounts(), [merged]);
+});
+
+daemonTest('a file that somebody left where the mount goes is in nobody’s way', async (daemon) => {
+  const { client } = daemon;
+  await makeContainer(daemon, 'container');
+  const merged = join(daemon.home, 'container/merged');
+  await mkdir(merged);
+  await writeFile(join(merged, 'stray'), '');
+  for (let round = 0; round < 2; ++round) {
+    assert.equal(await client.get('container'), merged);
+    await assertReadable(daemon, merged);
+    await client.put('container');
+    assert.deepEqual(await daemon.mounts(), []);
+  }
+  await client.get('container');
+  await removeContainer(daemon, 'container');
+  await daemon.trashEmptied();
+  assert.deepEqual(await daemon.leftovers(), []);
 });

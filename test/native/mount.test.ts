@@ -208,6 +208,22 @@ test('unmounting what is not mounted, or not there, succeeds', options, async (t
   assert.ok(!existsSync(join(home.path, 'left/merged')));
 });
 
+test('a directory that holds something under the mount stays, and the mount goes', options, async (t) => {
+  const home = await ScratchHome.make(t);
+  const plan = await home.plan(await home.lowers(1));
+  await mkdir(plan.target, { recursive: true });
+  await writeFile(join(plan.target, 'stray'), 'kept');
+  const mounter = home.mounter('fsopen');
+  for (let round = 0; round < 2; ++round) {
+    await mounter.mount(plan);
+    assert.deepEqual(await readdir(plan.target), ['lower0']);
+    await mounter.unmount(plan.target);
+    assert.deepEqual(await home.mounts(), []);
+    assert.equal(await readFile(join(plan.target, 'stray'), 'utf8'), 'kept');
+  }
+  await mounter.unmount(plan.target);
+});
+
 test('a mount in use is taken away', options, async (t) => {
   const home = await ScratchHome.make(t);
   const plan = await home.plan(await home.lowers(1));
