@@ -14,12 +14,15 @@ import { holderOf, known, mountpointOf } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
 import { leaseLowers, releaseLowers, repositoriesOf, stackOf, thinLayersOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
+import { Leftovers } from './leftovers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
 import { GRACE_MS, Repositories } from './repositories.js';
 import { primed } from './stream.js';
 
 export interface SessionOptions extends RegistryOptions {
+  /** Told of each layer of a container that never came to be, and that went with its image, for the log. */
+  readonly leftoverRemoved: (id: LayerId) => void;
   /** Told of each repository's actor that died, for the log. */
   readonly repositoryDied: (repository: string, cause: unknown) => void;
   readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
@@ -33,6 +36,7 @@ export class Session {
   readonly #grounds: Grounds;
   readonly calls = new Calls();
   readonly #holds = new Holds();
+  readonly #leftovers: Leftovers;
   #comparisons = 0;
 
   constructor(engine: Engine, options: SessionOptions) {
@@ -46,6 +50,11 @@ export class Session {
     });
     this.#grounds = { engine, repositories: this.repositories };
     this.registry = new LayerRegistry(this.#grounds, options);
+    this.#leftovers = new Leftovers(engine, {
+      idle: (id) => this.registry.idle(id),
+      remove: (id) => this.remove(id),
+      removed: options.leftoverRemoved,
+    });
     this.#adopt();
   }
 
@@ -63,12 +72,20 @@ export class Session {
     const asItIs = this.#unmountedTree(id);
     if (asItIs !== undefined) return asItIs;
     const { signal } = cancel;
-    const path = (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
+    const path = await this.#attached(id, label, signal);
     if (!signal?.aborted) return path;
     await this.detach(id);
     throw new ThinlayerError('aborted', `the caller went away while layer ${id} was mounted for it`, {
       layer: id,
     });
+  }
+
+  async #attached(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
+    try {
+      return (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
+    } catch (error) {
+      throw await undone(error, () => this.#leftovers.forget(id));
+    }
   }
 
   async detach(id: LayerId): Promise<void> {
@@ -82,6 +99,7 @@ export class Session {
 
   /** Readers that hold the layer end first; the check for children and the removal are one step for `create`. */
   async remove(id: LayerId): Promise<void> {
+    await this.#leftovers.removeFrom(id);
     await this.#holds.exclusively(id, async () => {
       if (this.engine.store.hasChildren(id)) throw hasChildren(id);
       await this.registry.ask(id, { type: 'layer.remove' });

@@ -26,6 +26,8 @@ export interface SupervisorOptions {
   readonly now: () => number;
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
+  /** Told of each layer of a container that never came to be, and that went with its image. */
+  readonly leftoverRemoved: (id: LayerId) => void;
   /** Told why the number of a layer's uses could not be kept for the next daemon. */
   readonly usesUnkept: (id: LayerId, cause: unknown) => void;
   readonly repositoryDied: (repository: string, cause: unknown) => void;
@@ -205,6 +207,7 @@ export class Supervisor implements LayerService {
       now: this.#options.now,
       died: this.#options.died,
       usesUnkept: this.#options.usesUnkept,
+      leftoverRemoved: this.#options.leftoverRemoved,
       repositoryDied: this.#options.repositoryDied,
       repositoryLost: this.#options.repositoryLost,
       repositoryUnprepared: this.#options.repositoryUnprepared,

@@ -40,6 +40,8 @@ async function serve(args: DaemonArguments): Promise<void> {
         { layer, err: cause },
         `if thinlayerd ends before dockerd lets go of layer ${layer}, it may be unmounted too early: ${asThinlayerError(cause).message}`,
       ),
+    leftoverRemoved: (layer) =>
+      log.info({ layer }, `layer ${layer} of a container that Docker never made is removed with its image`),
     repositoryUnprepared: (cause) =>
       log.warn(
         { err: cause },

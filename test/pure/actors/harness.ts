@@ -11,16 +11,19 @@ export interface Opened {
   readonly supervisor: Supervisor;
   /** Layers whose actors died. */
   readonly deaths: LayerId[];
+  /** Layers that went with their image. */
+  readonly leftovers: LayerId[];
   /** Milliseconds that the clock shows. */
   time: number;
 }
 
 export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engine>): Opened {
-  const opened = { deaths: [] as LayerId[], time: 1_000_000 };
+  const opened = { deaths: [] as LayerId[], leftovers: [] as LayerId[], time: 1_000_000 };
   const supervisor = new Supervisor({
     openEngine,
     now: () => opened.time,
     died: (id) => opened.deaths.push(id),
+    leftoverRemoved: (id) => opened.leftovers.push(id),
     usesUnkept: () => undefined,
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,

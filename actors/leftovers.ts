@@ -1,0 +1,70 @@
+/**
+ * Layers of containers that never came to be. Docker makes two for each, ID-init and on it ID, and attaches the first once, to
+ * fill it. If that fails, or an answer gets lost, it forgets them without a removal (moby, layer/layer_store.go, CreateRWLayer
+ * and initMount): nobody would ever ask for them again, and their image could not be removed.
+ */
+
+import type { LayerId, LayerInfo } from '../src/core/model.js';
+import type { Engine } from '../src/core/ports.js';
+
+const INIT = '-init';
+
+/** Docker fills such a layer itself: nothing of a user's is in it. */
+function isInit({ record: { id, kind } }: LayerInfo): boolean {
+  return kind === 'container' && id.endsWith(INIT);
+}
+
+function isOnInit({ record: { id, kind, parent } }: LayerInfo): boolean {
+  return kind === 'container' && parent === `${id}${INIT}`;
+}
+
+/** Layers on `id` that a container is made of, or was to be. */
+function containerLayersOn({ store }: Engine, id: LayerId): LayerInfo[] {
+  const onIt = [...store.list()].filter(({ record }) => record.parent === id);
+  return onIt.filter((layer) => isInit(layer) || isOnInit(layer));
+}
+
+export interface LeftoversOptions {
+  /** Nobody works on the layer, and it is not mounted. */
+  readonly idle: (id: LayerId) => boolean;
+  readonly remove: (id: LayerId) => Promise<void>;
+  /** Told of each layer that went with its image, for the log. */
+  readonly removed: (id: LayerId) => void;
+}
+
+export class Leftovers {
+  readonly #engine: Engine;
+  readonly #options: LeftoversOptions;
+
+  constructor(engine: Engine, options: LeftoversOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  /** `id` could not be attached. If it is an ID-init, Docker gives up that container. */
+  async forget(id: LayerId): Promise<void> {
+    const layer = this.#engine.store.get(id);
+    if (!layer || !isInit(layer) || !this.#options.idle(id)) return;
+    if (await this.#isLeftover(layer)) await this.#options.remove(id);
+  }
+
+  /** `id` is to be removed: dockerd does that only when no container that it knows of stands on it. */
+  async removeFrom(id: LayerId): Promise<void> {
+    if (!this.#engine.store.hasChildren(id)) return;
+    for (const layer of containerLayersOn(this.#engine, id)) {
+      const own = layer.record.id;
+      await this.removeFrom(own);
+      if (!(await this.#isLeftover(layer))) continue;
+      await this.#options.remove(own);
+      this.#options.removed(own);
+    }
+  }
+
+  /** Nothing stands on it, and nobody wrote to it. */
+  async #isLeftover(layer: LayerInfo): Promise<boolean> {
+    const { store, archive } = this.#engine;
+    if (store.hasChildren(layer.record.id)) return false;
+    if (isInit(layer)) return true;
+    return this.#options.idle(layer.record.id) && (await archive.changes(layer.paths.diff, [])).length === 0;
+  }
+}
