@@ -25,7 +25,7 @@ export function layerMachineOn(grounds: Grounds) {
   return layerMachine.provide({
     guards: { isStranded: ({ context }) => grounds.repositories.stranded.has(holderOf(context.id)) },
     actors: {
-      createLayer: fromPromise<LayerInfo, Work<'layer.create'>>(({ input }) => createLayer(engine, input)),
+      createLayer: fromPromise<LayerInfo, Work<'layer.create'>>(({ input }) => createLayer(grounds, input)),
       applyLayer: fromPromise<LayerInfo, Work<'layer.apply'>>(({ input, signal }) =>
         applyLayer(grounds, input, signal),
       ),
@@ -43,10 +43,25 @@ export function layerMachineOn(grounds: Grounds) {
 
 export type ProvidedLayerMachine = ReturnType<typeof layerMachineOn>;
 
-async function createLayer(engine: Engine, { id, request }: Work<'layer.create'>): Promise<LayerInfo> {
+async function createLayer(grounds: Grounds, { id, request }: Work<'layer.create'>): Promise<LayerInfo> {
+  const { engine } = grounds;
   const record = newRecord(engine, id, request);
-  if (record.parent !== null) checkParent(engine, record.parent, id);
+  if (record.parent !== null) {
+    await recogniseThin(grounds, record.parent);
+    checkParent(engine, record.parent, id);
+  }
   return engine.store.create(record);
+}
+
+/** BuildKit writes an image's layers through mounts, and applies no archive: such a layer is complete when another is made on it. */
+async function recogniseThin(grounds: Grounds, id: LayerId): Promise<void> {
+  const { store, config } = grounds.engine;
+  const record = store.get(id)?.record;
+  if (record?.kind !== 'image' || record.state !== 'created' || record.thin || store.hasChildren(id)) return;
+  const descriptor = await store.descriptor(id, descriptorRepository(config.options));
+  if (!descriptor) return;
+  await store.update({ ...record, thin: descriptor.layers });
+  void grounds.repositories.prepare(repositoriesOf(descriptor.layers));
 }
 
 function newRecord(engine: Engine, id: LayerId, request: RequestOf<'layer.create'>): LayerRecord {

@@ -226,11 +226,12 @@ export class LayerRegistry {
     }
   }
 
-  /** A layer that rests may be broken, or mended, by what happened to those it stands on. */
+  /** A layer that rests may be broken, or mended, by what happened to those it stands on, and be found thin by a child of it. */
   #outdated(id: LayerId, { actor }: Entry): boolean {
-    return (
-      !this.#mounted.has(id) && actor?.getSnapshot().context.broken !== this.#engine.store.broken().get(id)
-    );
+    if (this.#mounted.has(id) || !actor) return false;
+    const { store } = this.#engine;
+    const { broken, info } = actor.getSnapshot().context;
+    return broken !== store.broken().get(id) || info?.record !== store.get(id)?.record;
   }
 
   #rest(id: LayerId, entry: Entry): void {

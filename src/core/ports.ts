@@ -64,6 +64,8 @@ export interface LayerStore {
   create(record: LayerRecord): Promise<LayerInfo>;
   /** Replaces the record; durable when it resolves. */
   update(record: LayerRecord): Promise<void>;
+  /** As `Staging.descriptor`, of a layer's own tree as it is now. */
+  descriptor(id: LayerId, repository: string): Promise<ThinDescriptor | null>;
   /**
    * An empty directory beside `diff`, on the same file system, to unpack into. `failed_precondition` if the layer's own
    * tree holds anything.

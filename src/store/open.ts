@@ -13,10 +13,11 @@ import type { StoreContext } from './context.js';
 import { createLayer } from './create.js';
 import { LayerIndex } from './layer-index.js';
 import type { StoreLog } from './log.js';
-import { homePaths } from './paths.js';
+import { homePaths, layerPaths } from './paths.js';
 import { planRecovery } from './plan.js';
 import { updateRecord } from './publish.js';
 import { dropOrphanLinks, recover } from './recover.js';
+import { readDescriptor } from './thin.js';
 import { reloadLayer } from './reload.js';
 import { exists } from './exists.js';
 import { removeLayer } from './remove.js';
@@ -122,6 +123,10 @@ function layerStore(
     links: (id) => index.links(id),
     create: (record) => change(store, 'create', record.id, () => createLayer(store, record)),
     update: (record) => change(store, 'update', record.id, () => updateRecord(store, record)),
+    descriptor: (id, repository) =>
+      change(store, 'descriptor', id, () =>
+        readDescriptor(layerPaths(store.paths.home, id).diff, repository),
+      ),
     stage: (id) => change(store, 'stage', id, () => stagings.stage(id)),
     remove: (id) =>
       change(store, 'remove', id, async () => {

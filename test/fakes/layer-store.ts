@@ -36,6 +36,7 @@ export function fakeLayerStore(replaced: Partial<LayerStore> = {}, home = '/fake
     links: (id) => index.links(id),
     create: (record) => change(record.id, async () => added(index, record)),
     update: (record) => change(record.id, async () => replace(record)),
+    descriptor: () => Promise.resolve(null),
     stage: (id) =>
       change(id, async () => {
         index.need(id, 'stage');

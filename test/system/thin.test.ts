@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
+import { importBusybox } from './images.js';
 import type { Lab } from './lab.js';
 import { importThin, requestsOf, startThinLab } from './thin-lab.js';
 
@@ -25,6 +26,9 @@ test('thin images', async (t) => {
   });
   for (const buildkit of ['0', '1']) {
     await t.test(`an image is built on it with DOCKER_BUILDKIT=${buildkit}`, () => checkBuild(lab, buildkit));
+    await t.test(`an image is built of a descriptor with DOCKER_BUILDKIT=${buildkit}`, () =>
+      checkDescriptor(lab, buildkit),
+    );
   }
   await t.test('files are copied out and in, exec sees them, diff tells the changes alone', () =>
     checkCopy(lab),
@@ -43,6 +47,23 @@ async function checkBuild(lab: Lab, buildkit: string): Promise<void> {
   await lab.dockerWith(environment, 'build', '-q', '--network=none', '-t', name, context);
   const script = 'cat /app/copied; [ -e /app/data.txt ] || echo deleted; /app/run.sh';
   assert.match(await lab.docker('run', '--rm', name, '/bin/sh', '-c', script), /^copied\ndeleted\n[^]*hello/);
+}
+
+/** BuildKit writes the file through a mount, the classic builder applies an archive. */
+async function checkDescriptor(lab: Lab, buildkit: string): Promise<void> {
+  const context = lab.path(`descriptor-${buildkit}`);
+  await mkdir(context);
+  await writeFile(`${context}/thin.json`, await thinDescriptor());
+  await writeFile(`${context}/Dockerfile`, 'FROM busybox\nCOPY thin.json /thin.json\n');
+  if (buildkit === '0') await importBusybox(lab);
+  const name = `described${buildkit}`;
+  await lab.dockerWith({ env: { DOCKER_BUILDKIT: buildkit } }, 'build', '-q', '-t', name, context);
+  const script = '[ -e /thin.json ] || echo hidden; /app/run.sh';
+  const isThin = async () =>
+    assert.match(await lab.docker('run', '--rm', name, '/bin/sh', '-c', script), /^hidden\n[^]*hello/);
+  await isThin();
+  await lab.restartPlugin();
+  await isThin();
 }
 
 async function checkCopy(lab: Lab): Promise<void> {

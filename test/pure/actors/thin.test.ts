@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 
 import { fromErrno } from '../../../src/core/errno.js';
 import { ThinlayerError } from '../../../src/core/errors.js';
-import type { LowerLayer, ThinLayer } from '../../../src/core/model.js';
+import type { LayerId, LowerLayer, ThinLayer } from '../../../src/core/model.js';
 import type { OverlayMount } from '../../../src/core/mount-plan.js';
 import type { Mounter } from '../../../src/core/ports.js';
 import { fakeEngine } from '../../fakes/engine.js';
@@ -38,6 +38,8 @@ function thinEngine(
       links: (layer) => store.links(layer),
       hasChildren: (layer) => store.hasChildren(layer),
       remove: (layer) => store.remove(layer),
+      update: (record) => store.update(record),
+      ...overrides.store,
     },
     mounter: {
       mount: async (plan) => {
@@ -70,6 +72,25 @@ test('a thin layer is not mounted: dockerd reads its descriptor', async (t) => {
   const { supervisor, plans } = await withContainer(t);
   assert.equal(await supervisor.attach(id('thin'), null), '/home/thin/diff');
   assert.deepEqual(plans, []);
+});
+
+test('one that was written through a mount, as BuildKit does, is known for thin by its first child', async (t) => {
+  const asked: string[] = [];
+  const descriptor = (layer: LayerId) => {
+    asked.push(layer);
+    return Promise.resolve(layer === id('built') ? { layers: [BOTTOM, TOP], origin: null } : null);
+  };
+  const { supervisor, plans } = await withContainer(t, { store: { descriptor } });
+  await supervisor.create(id('fat'), null, 'image', {});
+  await supervisor.create(id('built'), id('fat'), 'image', {});
+  assert.equal(await supervisor.attach(id('built'), null), '/home/built/merged');
+  await supervisor.detach(id('built'));
+  for (const name of ['one', 'two']) await supervisor.create(id(name), id('built'), 'container', {});
+  const lowers = supervisor.stat(id('one'))?.lowers;
+  assert.deepEqual(lowers, [TOP, BOTTOM, '/home/fat/diff'] satisfies LowerLayer[]);
+  assert.equal(await supervisor.attach(id('built'), null), '/home/built/diff');
+  assert.equal(plans.length, 1);
+  assert.deepEqual(asked, ['fat', 'built']);
 });
 
 test('its repository is mounted as soon as it is applied, and kept for whoever starts on it', async (t) => {
