@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { pluginSocket, startPlugin } from '../system/drivers.js';
+import type { Jail } from '../system/jail.js';
 import { CACHE } from '../system/project.js';
 import { manyFiles } from './archives.js';
 import { GraphDriverClient } from './client.js';
-import { daemonTest, startDaemon } from './daemon.js';
+import { cannotRun, daemonTest, startDaemon, withDaemon } from './daemon.js';
 import type { Daemon } from './daemon.js';
 import { makeImage } from './layers.js';
 import { assertSound } from './soundness.js';
@@ -88,6 +89,52 @@ daemonTest('small files and links that are gone or empty are made again from the
   const merged = daemon.inside(await daemon.client.get('upper'));
   assert.equal(await readFile(join(merged, 'mark'), 'utf8'), 'upper');
 });
+
+/** Below the daemon's directory: where the home is, and the ways that lead there, each with the link that makes it. */
+const MOVED = 'disk/home';
+const WAYS = [
+  { name: 'link', link: 'link', to: MOVED },
+  { name: 'above/home', link: 'above', to: 'disk' },
+];
+
+for (const { name, link, to } of WAYS) {
+  test(`a home that was moved is served through the symlink ${name}`, { skip: cannotRun }, async (t) => {
+    const before = async (_: string, jail: Jail) => {
+      await mkdir(join(jail.directory, MOVED), { recursive: true });
+      await symlink(to, join(jail.directory, link));
+    };
+    await withDaemon(t, { home: MOVED, init: false, before }, (daemon) =>
+      serveThrough(daemon, daemon.path(name)),
+    );
+  });
+}
+
+/** Recovery, uses and lock are the home's, whether it is named by `link` or by itself. */
+async function serveThrough(daemon: Daemon, link: string): Promise<void> {
+  await daemon.client.init(link);
+  await makeImage(daemon, 'base');
+  await daemon.client.createReadWrite('container', 'base');
+  const merged = await daemon.client.get('container');
+  assert.equal(merged, join(daemon.home, 'container/merged'));
+  await writeFile(join(daemon.inside(merged), 'written'), 'through the link');
+  await daemon.client.get('container');
+
+  await daemon.kill9();
+  await daemon.launch();
+  assert.deepEqual(await states(daemon), { base: 'applied', container: 'mounted' });
+  await daemon.client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged]);
+  await daemon.client.init(daemon.home);
+  assert.equal(await daemon.client.get('container'), merged);
+  await daemon.client.put('container');
+  await daemon.client.init(link);
+  await daemon.client.put('container');
+  assert.deepEqual(await daemon.mounts(), []);
+  assert.equal(await readFile(join(daemon.home, 'container/diff/written'), 'utf8'), 'through the link');
+  for (const id of ['container', 'base']) await daemon.client.remove(id);
+  await daemon.trashEmptied();
+  assert.deepEqual(await daemon.leftovers(), []);
+}
 
 daemonTest('mounts that a probe of a killed daemon left are no layers', async (daemon) => {
   await daemon.kill9();
