@@ -60,6 +60,30 @@ daemonTest('a layer on a failed one fails with it, and comes back with it', asyn
   await daemon.client.put('upper');
 });
 
+daemonTest('layers in a circle of parents are removed as others are, children first', async (daemon) => {
+  await makeImage(daemon, 'base');
+  await makeImage(daemon, 'middle', 'base');
+  await makeImage(daemon, 'upper', 'middle');
+  await makeImage(daemon, 'own-parent');
+  await daemon.kill9();
+  await setParent(daemon, 'base', 'middle');
+  await setParent(daemon, 'own-parent', 'own-parent');
+  await daemon.launch();
+  const circle = (await daemon.layers()).map(({ cause }) => cause ?? '');
+  assert.equal(circle.length, 4);
+  for (const cause of circle) assert.match(cause, /a circle through .*; remove it and pull/);
+  await assert.rejects(daemon.client.remove('middle'), /other layers are made on it/);
+  for (const id of ['upper', 'middle', 'base', 'own-parent']) await daemon.client.remove(id);
+  await daemon.trashEmptied();
+  assert.deepEqual(await daemon.leftovers(), []);
+});
+
+async function setParent(daemon: Daemon, id: string, parent: string): Promise<void> {
+  const path = join(daemon.home, id, 'layer.json');
+  const record = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, JSON.stringify({ ...record, parent }));
+}
+
 daemonTest('small files and links that are gone or empty are made again from the record', async (daemon) => {
   await makeImage(daemon, 'base');
   await makeImage(daemon, 'upper', 'base');
