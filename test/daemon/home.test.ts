@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { pluginSocket, startPlugin } from '../system/drivers.js';
 import type { Jail } from '../system/jail.js';
@@ -43,6 +44,28 @@ daemonTest('one damaged record is one failed layer, until it is mended or remove
   await daemon.trashEmptied();
   await assertSound(daemon, new Map(['bystander', 'child', 'mended'].map((id) => [id, false])));
 });
+
+daemonTest(
+  'a FIFO in the place of a small file is one failed layer, and holds up no daemon',
+  async (daemon) => {
+    for (const id of ['record', 'lower', 'draft', 'bystander']) await makeImage(daemon, id);
+    await daemon.kill9();
+    const at = (...names: string[]) => join(daemon.home, ...names);
+    const gone = ['record/layer.json', 'lower/layer.json', 'draft/link'];
+    for (const path of gone) await rm(at(path));
+    await daemon.jail.run(['mkfifo', at('record/layer.json'), at('lower/lower'), at('draft/link.tmp')]);
+    await daemon.launch();
+    const answer = await Promise.race([states(daemon), delay(20_000, 'no answer', { ref: false })]);
+    assert.deepEqual(answer, { bystander: 'applied', draft: 'failed', lower: 'failed', record: 'failed' });
+    await assert.rejects(
+      daemon.client.get('record'),
+      /record\/layer.json is no regular file; put the file back/,
+    );
+    await assert.rejects(daemon.ask('POST', '/repair/lower'), /lower\/lower is no regular file/);
+    for (const id of ['record', 'lower', 'draft']) await daemon.client.remove(id);
+    assert.deepEqual(await states(daemon), { bystander: 'applied' });
+  },
+);
 
 daemonTest('a layer on a failed one fails with it, and comes back with it', async (daemon) => {
   await makeImage(daemon, 'base');
