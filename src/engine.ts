@@ -115,6 +115,7 @@ async function assemble(parts: Parts): Promise<Engine> {
     disk: createDisk(addon),
     mounted: [...mergedIn(mounts)].filter((id) => !store.orphans.includes(id)),
     resumed: config.resumed,
+    log,
   });
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];

@@ -183,6 +183,34 @@ async function serveThrough(daemon: Daemon, link: string): Promise<void> {
   assert.deepEqual(await daemon.leftovers(), []);
 }
 
+daemonTest('a file where a directory of the home belongs is told with what to do', async (daemon) => {
+  const { client, home } = daemon;
+  for (const name of ['l', '.trash', '.uses']) {
+    const path = join(home, name);
+    await rm(path, { recursive: true, force: true });
+    await writeFile(path, '');
+    await assert.rejects(client.init(home), new RegExp(`${path} is no directory; move it away`));
+    await rm(path);
+    await client.init(home);
+  }
+});
+
+daemonTest('damaged numbers of uses are one use each, and keep no home from opening', async (daemon) => {
+  await makeImage(daemon, 'base');
+  for (const id of ['a', 'b']) {
+    await daemon.client.createReadWrite(id, 'base');
+    for (let use = 0; use < 2; ++use) await daemon.client.get(id);
+  }
+  await daemon.kill9();
+  await writeFile(join(daemon.home, '.uses/a'), '-3');
+  await rm(join(daemon.home, '.uses/b'));
+  await mkdir(join(daemon.home, '.uses/b/below'), { recursive: true });
+  await daemon.launch();
+  assert.deepEqual(await states(daemon), { a: 'mounted', b: 'mounted', base: 'applied' });
+  for (const id of ['a', 'b']) await daemon.client.put(id);
+  assert.deepEqual(await daemon.mounts(), []);
+});
+
 daemonTest('mounts that a probe of a killed daemon left are no layers', async (daemon) => {
   await daemon.kill9();
   const left = join(daemon.home, '.probe');
