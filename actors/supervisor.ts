@@ -33,6 +33,8 @@ export interface SupervisorOptions {
   readonly repositoryLeft: (cause: unknown) => void;
   /** Told of each repository whose mount ended under its containers. */
   readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
+  /** Told of each layer that waits long for a repository, which may hang. */
+  readonly repositoryLate: (cause: ThinlayerError) => void;
   readonly repositoryUnprepared: (cause: unknown) => void;
   readonly version: string;
 }
@@ -132,6 +134,7 @@ export class Supervisor implements LayerService {
 
   *report(): Iterable<LayerReport> {
     const { engine, registry, repositories } = this.#opened();
+    const { stranded, delays } = repositories;
     const live = new Map([...registry.states()].map((s) => [s.id, s]));
     for (const { record } of engine.store.list()) {
       const state = live.get(record.id)?.state ?? restingState(engine, record.id);
@@ -140,7 +143,7 @@ export class Supervisor implements LayerService {
         state,
         uses: live.get(record.id)?.uses ?? 0,
         parent: record.parent,
-        cause: repositories.stranded.causeOf(holderOf(record.id)),
+        cause: delays.causeOf(holderOf(record.id)) ?? stranded.causeOf(holderOf(record.id)),
       };
     }
     for (const [id, cause] of engine.store.broken()) {
@@ -207,6 +210,7 @@ export class Supervisor implements LayerService {
       usesUnkept: this.#options.usesUnkept,
       repositoryDied: this.#options.repositoryDied,
       repositoryLost: this.#options.repositoryLost,
+      repositoryLate: this.#options.repositoryLate,
       repositoryUnprepared: this.#options.repositoryUnprepared,
     });
     return engine;

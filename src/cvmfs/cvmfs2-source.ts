@@ -57,6 +57,8 @@ export function cvmfs2Source(options: Cvmfs2Options): RepositorySource {
   return new Cvmfs2Source(options);
 }
 
+type ServedMount = RepositoryMount & { readonly pid: number };
+
 class Cvmfs2Source implements RepositorySource {
   readonly name = 'cvmfs2';
   readonly #options: Cvmfs2Options;
@@ -82,8 +84,9 @@ class Cvmfs2Source implements RepositorySource {
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
     const mount = running ?? { ...(await this.#start(repository)), anew: true };
-    const pid = await this.#pid(repository);
-    this.#watches.start(repository, watchProcess(pid), () => gone(repository, this.#options.logDirectory));
+    this.#watches.start(repository, watchProcess(mount.pid), () =>
+      gone(repository, this.#options.logDirectory),
+    );
     return mount;
   }
 
@@ -115,7 +118,7 @@ class Cvmfs2Source implements RepositorySource {
   }
 
   /** The mount of a process that serves our mountpoint: it may be a daemon's of before. */
-  async #running(repository: string): Promise<RepositoryMount | null> {
+  async #running(repository: string): Promise<ServedMount | null> {
     if (!(await this.#servesUs(repository))) return null;
     if (await this.#options.isMounted(repository)) return this.#mount(repository);
     throw detached(repository, this.#mountpoint(repository), await this.#pid(repository));
@@ -141,7 +144,7 @@ class Cvmfs2Source implements RepositorySource {
     }
   }
 
-  async #start(repository: string): Promise<RepositoryMount> {
+  async #start(repository: string): Promise<ServedMount> {
     const mountpoint = this.#mountpoint(repository);
     // What a killed process left is a mount that answers nothing but ENOTCONN.
     await this.#options.unmount(mountpoint);
@@ -185,10 +188,11 @@ class Cvmfs2Source implements RepositorySource {
     return [path('conf')];
   }
 
-  async #mount(repository: string): Promise<RepositoryMount> {
+  async #mount(repository: string): Promise<ServedMount> {
     const answer = await this.#talk(repository, 'revision');
     const revision = /^\d+$/.test(answer) ? Number(answer) : null;
-    return { path: this.#mountpoint(repository), revision, anew: false, whiteouts: [] };
+    const pid = await this.#pid(repository);
+    return { path: this.#mountpoint(repository), revision, pid, anew: false, whiteouts: [] };
   }
 
   async #pid(repository: string): Promise<number> {

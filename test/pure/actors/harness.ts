@@ -11,12 +11,14 @@ export interface Opened {
   readonly supervisor: Supervisor;
   /** Layers whose actors died. */
   readonly deaths: LayerId[];
+  /** What was told of waits for repositories. */
+  readonly late: string[];
   /** Milliseconds that the clock shows. */
   time: number;
 }
 
 export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engine>): Opened {
-  const opened = { deaths: [] as LayerId[], time: 1_000_000 };
+  const opened = { deaths: [] as LayerId[], late: [] as string[], time: 1_000_000 };
   const supervisor = new Supervisor({
     openEngine,
     now: () => opened.time,
@@ -25,6 +27,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,
     repositoryLost: () => undefined,
+    repositoryLate: ({ message }) => void opened.late.push(message),
     repositoryUnprepared: () => undefined,
     version: '1.2.3',
   });
