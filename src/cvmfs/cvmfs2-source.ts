@@ -103,7 +103,7 @@ class Cvmfs2Source implements RepositorySource {
 
   async release(repository: string): Promise<void> {
     this.#watches.stop(repository);
-    const pid = (await this.#servesUs(repository)) ? await this.#pid(repository) : null;
+    const pid = (await this.#servesUs(repository)) ? await unlessEnded(this.#pid(repository)) : null;
     await this.#options.unmount(this.#mountpoint(repository));
     if (pid === null || (await endsWithin(pid, END_MS))) return;
     throw new ThinlayerError(
@@ -117,15 +117,17 @@ class Cvmfs2Source implements RepositorySource {
     return this.#watches.listen(lost);
   }
 
-  /** The mount of a process that serves our mountpoint: it may be a daemon's of before. */
+  /** The mount of a process that serves our mountpoint: it may be a daemon's of before. One that ends while it is asked is none. */
   async #running(repository: string): Promise<ServedMount | null> {
     if (!(await this.#servesUs(repository))) return null;
-    if (await this.#options.isMounted(repository)) return this.#mount(repository);
-    throw detached(repository, this.#mountpoint(repository), await this.#pid(repository));
+    if (await this.#options.isMounted(repository)) return unlessEnded(this.#mount(repository));
+    const pid = await unlessEnded(this.#pid(repository));
+    if (pid === null) return null;
+    throw detached(repository, this.#mountpoint(repository), pid);
   }
 
   async #servesUs(repository: string): Promise<boolean> {
-    const mountpoint = await this.#servedAt(repository);
+    const mountpoint = await unlessEnded(this.#talk(repository, 'mountpoint'));
     if (mountpoint === null) return false;
     if (mountpoint === this.#mountpoint(repository)) return true;
     throw new ThinlayerError(
@@ -133,15 +135,6 @@ class Cvmfs2Source implements RepositorySource {
       `cvmfs2 serves the repository ${repository} on ${mountpoint} already, with the same cache: let thinlayer use that mount (--storage-opt cvmfs.mount.${repository}=external), or unmount it`,
       { op: 'mount', path: mountpoint },
     );
-  }
-
-  async #servedAt(repository: string): Promise<string | null> {
-    try {
-      return await this.#talk(repository, 'mountpoint');
-    } catch (error) {
-      if (error instanceof ThinlayerError && error.code === 'not_found') return null;
-      throw error;
-    }
   }
 
   async #start(repository: string): Promise<ServedMount> {
@@ -233,6 +226,16 @@ class Cvmfs2Source implements RepositorySource {
 
   #mountpoint(repository: string): string {
     return join(this.#options.directory, repository);
+  }
+}
+
+/** Null: nobody listens, or the process ended before it answered. */
+async function unlessEnded<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ThinlayerError && error.code === 'not_found') return null;
+    throw error;
   }
 }
 
