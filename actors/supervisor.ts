@@ -1,5 +1,7 @@
 /** The LayerService that front ends hold: knows whether a home is open, and hands each call to its session. */
 
+import { setImmediate } from 'node:timers/promises';
+
 import { createActor, waitFor } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
@@ -62,6 +64,8 @@ export class Supervisor implements LayerService {
       this.#refuseIfEnding();
       this.#actor.send({ type: 'home.open', config });
       const settled = await waitFor(this.#actor, (s) => !s.matches('recovering'));
+      // Who waited for this home is let in before the next opening closes it.
+      await setImmediate();
       this.#refuseIfEnding();
       if (settled.context.cause) throw settled.context.cause;
     });
@@ -114,7 +118,7 @@ export class Supervisor implements LayerService {
   }
 
   async settled(): Promise<void> {
-    if (!this.#actor.getSnapshot().matches('recovering')) return;
+    if (!this.#isOpening) return;
     await waitFor(this.#actor, (s) => !s.matches('recovering'));
   }
 
@@ -185,6 +189,11 @@ export class Supervisor implements LayerService {
   #opened(): Session {
     this.#refuseIfEnding();
     if (this.#session && !this.#session.calls.closed) return this.#session;
+    if (this.#isOpening)
+      throw new ThinlayerError(
+        'unavailable',
+        'no layers can be served yet: the home is being opened; ask again',
+      );
     const { cause } = this.#actor.getSnapshot().context;
     throw new ThinlayerError(
       cause?.code ?? 'failed_precondition',
@@ -193,6 +202,10 @@ export class Supervisor implements LayerService {
         : 'no layers can be served yet: dockerd has not named a home (GraphDriver.Init); restart dockerd if it runs',
       { op: 'open', ...(cause && { cause }) },
     );
+  }
+
+  get #isOpening(): boolean {
+    return this.#actor.getSnapshot().matches('recovering');
   }
 
   #refuseIfEnding(): void {
