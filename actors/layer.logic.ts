@@ -145,7 +145,10 @@ async function mountOnce(
   try {
     const plan = mountOf(engine, id, stackOf(places), request.label);
     if (!plan) return known(engine, id).paths.diff;
-    await engine.mounter.mount(plan);
+    // The kernel asks each lower for its file system's facts then.
+    await grounds.repositories.delays.watch(holderOf(id), repositoriesOf(lowers), () =>
+      engine.mounter.mount(plan),
+    );
     if (plan.writable) beginStart(engine, holderOf(id), places);
     return plan.target;
   } catch (error) {

@@ -51,8 +51,8 @@ export async function leaseLowers(
   if (names.length === 0) return lowers.filter((lower) => typeof lower === 'string').map(ownPlace);
   const mounts = await grounds.repositories.lease(holder, names, cancel);
   // All of them have ended before anything is given back.
-  const found = await Promise.allSettled(
-    lowers.map((lower) => place(grounds, mounts, holder, lower, cancel)),
+  const found = await grounds.repositories.delays.watch(holder, names, () =>
+    Promise.allSettled(lowers.map((lower) => place(grounds, mounts, holder, lower, cancel))),
   );
   const failure = found.find((result) => result.status === 'rejected');
   if (failure) throw await undone(failure.reason, () => releaseLowers(grounds, holder, lowers));

@@ -7,6 +7,7 @@ import { ThinlayerError, undone } from '../src/core/errors.js';
 import type { RepositoryMount, RepositoryRequest, RepositorySource } from '../src/core/repository.js';
 import type { Cancel } from '../src/core/service.js';
 import { Mailbox } from './ask.js';
+import { Delays } from './delays.js';
 import type { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { Losses } from './losses.js';
@@ -47,6 +48,8 @@ export interface RepositoriesOptions {
   readonly died: (repository: string, cause: unknown) => void;
   /** Told of each mount that ended though it was in use. */
   readonly lost: (repository: string, reason: ThinlayerError) => void;
+  /** Told of each who waits long for what is beneath a mount. */
+  readonly late: (cause: ThinlayerError) => void;
   /** Told why a repository could not be mounted ahead of the first who needs it, for the log. */
   readonly unprepared: (cause: unknown) => void;
 }
@@ -58,11 +61,16 @@ export class Repositories {
   readonly #stopWatching: () => void;
   readonly stranded = new Stranded();
   readonly losses = new Losses();
+  readonly delays: Delays;
   /** Holders of each mount that was lost and not replaced yet. */
   readonly #doubted = new Map<string, readonly string[]>();
 
   constructor(source: RepositorySource, options: RepositoriesOptions) {
     this.#options = options;
+    this.delays = new Delays({
+      processOf: (repository) => this.#entries.get(repository)?.actor.getSnapshot().context.mount?.pid,
+      told: options.late,
+    });
     this.#machine = machineOn(source, (repository, mount) => this.#acquired(repository, mount));
     const unwatch = source.watch((repository, reason) => this.#lost(repository, reason));
     const unobserve = options.feed.whenWatched(() => {

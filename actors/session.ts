@@ -26,6 +26,7 @@ export interface SessionOptions extends RegistryOptions {
   /** Told of each repository's actor that died, for the log. */
   readonly repositoryDied: (repository: string, cause: unknown) => void;
   readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
+  readonly repositoryLate: (cause: ThinlayerError) => void;
   readonly repositoryUnprepared: (cause: unknown) => void;
 }
 
@@ -46,6 +47,7 @@ export class Session {
       graceMs: GRACE_MS,
       died: options.repositoryDied,
       lost: options.repositoryLost,
+      late: options.repositoryLate,
       unprepared: options.repositoryUnprepared,
     });
     this.#grounds = { engine, repositories: this.repositories };

@@ -1,5 +1,7 @@
 /** The LayerService that front ends hold: knows whether a home is open, and hands each call to its session. */
 
+import { setImmediate } from 'node:timers/promises';
+
 import { createActor, waitFor } from 'xstate';
 import type { ActorRefFrom } from 'xstate';
 
@@ -35,6 +37,8 @@ export interface SupervisorOptions {
   readonly repositoryLeft: (cause: unknown) => void;
   /** Told of each repository whose mount ended under its containers. */
   readonly repositoryLost: (repository: string, reason: ThinlayerError) => void;
+  /** Told of each layer that waits long for a repository, which may hang. */
+  readonly repositoryLate: (cause: ThinlayerError) => void;
   readonly repositoryUnprepared: (cause: unknown) => void;
   readonly version: string;
 }
@@ -62,6 +66,8 @@ export class Supervisor implements LayerService {
       this.#refuseIfEnding();
       this.#actor.send({ type: 'home.open', config });
       const settled = await waitFor(this.#actor, (s) => !s.matches('recovering'));
+      // Who waited for this home is let in before the next opening closes it.
+      await setImmediate();
       this.#refuseIfEnding();
       if (settled.context.cause) throw settled.context.cause;
     });
@@ -114,7 +120,7 @@ export class Supervisor implements LayerService {
   }
 
   async settled(): Promise<void> {
-    if (!this.#actor.getSnapshot().matches('recovering')) return;
+    if (!this.#isOpening) return;
     await waitFor(this.#actor, (s) => !s.matches('recovering'));
   }
 
@@ -134,6 +140,7 @@ export class Supervisor implements LayerService {
 
   *report(): Iterable<LayerReport> {
     const { engine, registry, repositories } = this.#opened();
+    const { stranded, delays } = repositories;
     const live = new Map([...registry.states()].map((s) => [s.id, s]));
     for (const { record } of engine.store.list()) {
       const state = live.get(record.id)?.state ?? restingState(engine, record.id);
@@ -142,7 +149,7 @@ export class Supervisor implements LayerService {
         state,
         uses: live.get(record.id)?.uses ?? 0,
         parent: record.parent,
-        cause: repositories.stranded.causeOf(holderOf(record.id)),
+        cause: delays.causeOf(holderOf(record.id)) ?? stranded.causeOf(holderOf(record.id)),
       };
     }
     for (const [id, cause] of engine.store.broken()) {
@@ -184,6 +191,11 @@ export class Supervisor implements LayerService {
   #opened(): Session {
     this.#refuseIfEnding();
     if (this.#session && !this.#session.calls.closed) return this.#session;
+    if (this.#isOpening)
+      throw new ThinlayerError(
+        'unavailable',
+        'no layers can be served yet: the home is being opened; ask again',
+      );
     const { cause } = this.#actor.getSnapshot().context;
     throw new ThinlayerError(
       cause?.code ?? 'failed_precondition',
@@ -192,6 +204,10 @@ export class Supervisor implements LayerService {
         : 'no layers can be served yet: dockerd has not named a home (GraphDriver.Init); restart dockerd if it runs',
       { op: 'open', ...(cause && { cause }) },
     );
+  }
+
+  get #isOpening(): boolean {
+    return this.#actor.getSnapshot().matches('recovering');
   }
 
   #refuseIfEnding(): void {
@@ -210,6 +226,7 @@ export class Supervisor implements LayerService {
       leftoverRemoved: this.#options.leftoverRemoved,
       repositoryDied: this.#options.repositoryDied,
       repositoryLost: this.#options.repositoryLost,
+      repositoryLate: this.#options.repositoryLate,
       repositoryUnprepared: this.#options.repositoryUnprepared,
     });
     return engine;

@@ -53,7 +53,8 @@ void MakeDirectory(const Change& change) {
 }
 
 void WriteFile(const Change& change) {
-  Fd file(open(change.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, change.mode));
+  // O_NONBLOCK: a FIFO in the place of the file must not hold us until somebody reads.
+  Fd file(open(change.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, change.mode));
   if (!file) Fail("open", change.path);
   struct stat status;
   if (fstat(file.get(), &status) != 0) Fail("fstat", change.path);

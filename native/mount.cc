@@ -33,11 +33,20 @@ int Give(const std::string& path, uid_t uid, gid_t gid) {
   return status.st_uid == uid && status.st_gid == gid ? 0 : lchown(path.c_str(), uid, gid);
 }
 
+// A symlink is none: the mount would be where it leads to.
+bool IsDirectory(const std::string& path) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) Fail("lstat", path);
+  return S_ISDIR(status.st_mode);
+}
+
 void MakeTarget(const OverlayMount& mount) {
   if (mkdir(mount.target.c_str(), 0700) == 0) {
     if (Give(mount.target, mount.uid, mount.gid) != 0) Fail("chown", mount.target);
   } else if (errno != EEXIST) {
     Fail("mkdir", mount.target);
+  } else if (!IsDirectory(mount.target)) {
+    FailWith(ENOTDIR, "mkdir", mount.target, "something else is in the mount's place; move it away");
   }
 }
 

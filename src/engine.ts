@@ -45,10 +45,10 @@ const PATIENCE_MS = 30_000;
  * Lock, recovery, probes, in this order. Rejects with what to do; then the lock is given back. `ending`: of the daemon,
  * which waits for no lock then.
  */
-export async function openEngine(config: HomeConfig, log: Logger, ending: AbortSignal): Promise<Engine> {
+export async function openEngine(named: HomeConfig, log: Logger, ending: AbortSignal): Promise<Engine> {
   const addon = loadAddon<Addon>();
   const quota = new LateQuota();
-  await makeHome(config.home);
+  const config = { ...named, home: await makeHome(named.home) };
   let mounts: HomeMounts = { layers: [], repositories: [] };
   const store = await openStore({
     home: config.home,
@@ -115,6 +115,7 @@ async function assemble(parts: Parts): Promise<Engine> {
     disk: createDisk(addon),
     mounted: [...mergedIn(mounts)].filter((id) => !store.orphans.includes(id)),
     resumed: config.resumed,
+    log,
   });
   const overlayPrefix = probe.overlay.userNamespace ? 'user.overlay.' : 'trusted.overlay.';
   const [reader, writers] = [createTreeReader(addon), nativeTreeWriters(addon)];

@@ -35,6 +35,7 @@ async function serve(args: DaemonArguments): Promise<void> {
       log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
     repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
     repositoryLost: (repository, { message }) => log.error({ repository }, message),
+    repositoryLate: ({ message }) => log.warn(message),
     usesUnkept: (layer, cause) =>
       log.warn(
         { layer, err: cause },

@@ -9,6 +9,8 @@ export interface RepositoryMount {
   readonly path: string;
   /** Null where the source cannot tell. */
   readonly revision: number | null;
+  /** Of the process that serves it, where the source knows that. */
+  readonly pid?: number;
   /** It was mounted just now. False: it was there, mounted by a daemon of before, say. */
   readonly anew: boolean;
   /** Directories below which whiteouts of layers are shown as overlayfs knows them. Elsewhere they are files `.wh.NAME`. */

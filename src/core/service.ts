@@ -37,7 +37,7 @@ export interface LayerReport {
   readonly state: string;
   readonly uses: number;
   readonly parent: LayerId | null;
-  /** Why it is `failed`; or, though it is mounted, what it shows is an error. */
+  /** Why it is `failed`; or, though it is mounted, what it shows is an error; or what it has waited for long. */
   readonly cause: string | null;
 }
 

@@ -8,25 +8,33 @@ import { text } from 'node:stream/consumers';
 import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { ErrorCode } from '../core/errors.js';
+import type { ClientStatus } from './embedded/client.js';
 import { mountName } from './mount-name.js';
 
 /** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
 const TIMEOUT_MS = 120_000;
+/** For a person who waits, too: whether it answers at all is then what he wants to know. */
+const STATUS_TIMEOUT_MS = 5000;
 const NO_ANSWER = 'ask';
+
+export interface Question {
+  readonly body?: object;
+  readonly timeoutMs?: number;
+}
 
 /** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */
 export async function askClient(
   socketPath: string,
   method: string,
   path: string,
-  body?: object,
+  { body, timeoutMs = TIMEOUT_MS }: Question = {},
 ): Promise<unknown> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent: ClientRequest = request(
-      { socketPath, method, path, agent: false, timeout: TIMEOUT_MS },
+      { socketPath, method, path, agent: false, timeout: timeoutMs },
       resolve,
     );
-    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     sent.on('error', (cause) => reject(noAnswer(socketPath, cause)));
     sent.end(body && JSON.stringify(body));
   });
@@ -36,6 +44,21 @@ export async function askClient(
   if (response.statusCode === 200) return value;
   const { code, message } = value as { code: ErrorCode; message: string };
   throw new ThinlayerError(code, message, { op: path.slice(1) });
+}
+
+/** Its status, for a report. Rejects with what to do about one that is there and does not answer. */
+export async function describeClient(
+  socketPath: string,
+  repository: string,
+  pid: number | undefined,
+): Promise<ClientStatus> {
+  try {
+    const question = { timeoutMs: STATUS_TIMEOUT_MS };
+    return (await askClient(socketPath, 'GET', '/status', question)) as ClientStatus;
+  } catch (error) {
+    if (!isUnanswered(error) || isAbsent(error)) throw error;
+    throw hanging(repository, pid, error);
+  }
 }
 
 /** Of the process that a daemon started for that mountpoint. Two homes may mount the same repository. */
@@ -71,6 +94,15 @@ export function isUnanswered(error: unknown): error is ThinlayerError {
 /** Not even a process that is slow to answer. */
 export function isAbsent(error: unknown): boolean {
   return isUnanswered(error) && isErrno(error.cause, 'ENOENT', 'ECONNREFUSED');
+}
+
+function hanging(repository: string, pid: number | undefined, cause: ThinlayerError): ThinlayerError {
+  const process = pid === undefined ? 'its process' : `process ${pid}`;
+  return new ThinlayerError(
+    'unavailable',
+    `the client of the repository ${repository} (${process}) does not answer within ${STATUS_TIMEOUT_MS / 1000} s; does it hang? end it then (kill -9${pid === undefined ? '' : ` ${pid}`}): the mount is made anew, and containers that run on it have to be restarted`,
+    { op: NO_ANSWER, cause },
+  );
 }
 
 function noAnswer(socketPath: string, cause: Error): ThinlayerError {

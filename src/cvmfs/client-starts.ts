@@ -39,7 +39,7 @@ export class ClientStarts implements Starts {
     // The attach is answered first: nobody waits for this.
     const before = this.#sent.get(key) ?? setImmediate();
     const sent = before
-      .then(() => askClient(this.#options.socket(repository), 'POST', path, body))
+      .then(() => askClient(this.#options.socket(repository), 'POST', path, { body }))
       .then(
         () => undefined,
         (error: unknown) => this.#options.failed(asThinlayerError(error)),

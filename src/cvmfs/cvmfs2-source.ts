@@ -57,6 +57,8 @@ export function cvmfs2Source(options: Cvmfs2Options): RepositorySource {
   return new Cvmfs2Source(options);
 }
 
+type ServedMount = RepositoryMount & { readonly pid: number };
+
 class Cvmfs2Source implements RepositorySource {
   readonly name = 'cvmfs2';
   readonly #options: Cvmfs2Options;
@@ -82,8 +84,9 @@ class Cvmfs2Source implements RepositorySource {
   async acquire(repository: string): Promise<RepositoryMount> {
     const running = await this.#running(repository);
     const mount = running ?? { ...(await this.#start(repository)), anew: true };
-    const pid = await this.#pid(repository);
-    this.#watches.start(repository, watchProcess(pid), () => gone(repository, this.#options.logDirectory));
+    this.#watches.start(repository, watchProcess(mount.pid), () =>
+      gone(repository, this.#options.logDirectory),
+    );
     return mount;
   }
 
@@ -100,7 +103,7 @@ class Cvmfs2Source implements RepositorySource {
 
   async release(repository: string): Promise<void> {
     this.#watches.stop(repository);
-    const pid = (await this.#servesUs(repository)) ? await this.#pid(repository) : null;
+    const pid = (await this.#servesUs(repository)) ? await unlessEnded(this.#pid(repository)) : null;
     await this.#options.unmount(this.#mountpoint(repository));
     if (pid === null || (await endsWithin(pid, END_MS))) return;
     throw new ThinlayerError(
@@ -114,15 +117,17 @@ class Cvmfs2Source implements RepositorySource {
     return this.#watches.listen(lost);
   }
 
-  /** The mount of a process that serves our mountpoint: it may be a daemon's of before. */
-  async #running(repository: string): Promise<RepositoryMount | null> {
+  /** The mount of a process that serves our mountpoint: it may be a daemon's of before. One that ends while it is asked is none. */
+  async #running(repository: string): Promise<ServedMount | null> {
     if (!(await this.#servesUs(repository))) return null;
-    if (await this.#options.isMounted(repository)) return this.#mount(repository);
-    throw detached(repository, this.#mountpoint(repository), await this.#pid(repository));
+    if (await this.#options.isMounted(repository)) return unlessEnded(this.#mount(repository));
+    const pid = await unlessEnded(this.#pid(repository));
+    if (pid === null) return null;
+    throw detached(repository, this.#mountpoint(repository), pid);
   }
 
   async #servesUs(repository: string): Promise<boolean> {
-    const mountpoint = await this.#servedAt(repository);
+    const mountpoint = await unlessEnded(this.#talk(repository, 'mountpoint'));
     if (mountpoint === null) return false;
     if (mountpoint === this.#mountpoint(repository)) return true;
     throw new ThinlayerError(
@@ -132,16 +137,7 @@ class Cvmfs2Source implements RepositorySource {
     );
   }
 
-  async #servedAt(repository: string): Promise<string | null> {
-    try {
-      return await this.#talk(repository, 'mountpoint');
-    } catch (error) {
-      if (error instanceof ThinlayerError && error.code === 'not_found') return null;
-      throw error;
-    }
-  }
-
-  async #start(repository: string): Promise<RepositoryMount> {
+  async #start(repository: string): Promise<ServedMount> {
     const mountpoint = this.#mountpoint(repository);
     // What a killed process left is a mount that answers nothing but ENOTCONN.
     await this.#options.unmount(mountpoint);
@@ -185,10 +181,11 @@ class Cvmfs2Source implements RepositorySource {
     return [path('conf')];
   }
 
-  async #mount(repository: string): Promise<RepositoryMount> {
+  async #mount(repository: string): Promise<ServedMount> {
     const answer = await this.#talk(repository, 'revision');
     const revision = /^\d+$/.test(answer) ? Number(answer) : null;
-    return { path: this.#mountpoint(repository), revision, anew: false, whiteouts: [] };
+    const pid = await this.#pid(repository);
+    return { path: this.#mountpoint(repository), revision, pid, anew: false, whiteouts: [] };
   }
 
   async #pid(repository: string): Promise<number> {
@@ -229,6 +226,16 @@ class Cvmfs2Source implements RepositorySource {
 
   #mountpoint(repository: string): string {
     return join(this.#options.directory, repository);
+  }
+}
+
+/** Null: nobody listens, or the process ended before it answered. */
+async function unlessEnded<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ThinlayerError && error.code === 'not_found') return null;
+    throw error;
   }
 }
 

@@ -14,7 +14,15 @@ import type { RepositoryFacts, RepositoryMount, RepositorySource, Starts } from 
 import { startClient } from './client-process.js';
 import type { ClientLock } from './client-process.js';
 import { ClientStarts } from './client-starts.js';
-import { askClient, isAbsent, isUnanswered, lockOf, socketOf, watchClient } from './client-socket.js';
+import {
+  askClient,
+  describeClient,
+  isAbsent,
+  isUnanswered,
+  lockOf,
+  socketOf,
+  watchClient,
+} from './client-socket.js';
 import type { ClientStatus } from './embedded/client.js';
 import { logPath } from './process-log.js';
 import { Watches } from './watches.js';
@@ -59,6 +67,8 @@ class EmbeddedSource implements RepositorySource {
   readonly starts?: Starts;
   readonly #options: EmbeddedOptions;
   readonly #watches = new Watches();
+  /** Ids, as they told them when they were found or started. */
+  readonly #processes = new Map<string, number>();
 
   constructor(options: EmbeddedOptions) {
     this.#options = options;
@@ -82,6 +92,7 @@ class EmbeddedSource implements RepositorySource {
   async acquire(repository: string): Promise<RepositoryMount> {
     const found = await this.#find(repository);
     const mount = 'path' in found ? found : { ...(await this.#start(repository, found)), anew: true };
+    if (mount.pid !== undefined) this.#processes.set(repository, mount.pid);
     this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
       gone(repository, this.#options.logDirectory),
     );
@@ -93,8 +104,9 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async describe(repository: string): Promise<RepositoryFacts> {
-    const status = await askClient(this.#socket(repository), 'GET', '/status');
-    const { revision, host, offline, cache, prefetch, failure } = status as ClientStatus;
+    const pid = this.#processes.get(repository);
+    const status = await describeClient(this.#socket(repository), repository, pid);
+    const { revision, host, offline, cache, prefetch, failure } = status;
     return { revision, host, offline, cacheBytes: cache.bytes, prefetch, failure: failure ?? null };
   }
 
@@ -204,8 +216,8 @@ class EmbeddedSource implements RepositorySource {
 }
 
 function mountOf(status: unknown): RepositoryMount {
-  const { mountpoint, revision } = status as { mountpoint: string; revision: number };
-  return { path: mountpoint, revision, anew: false, whiteouts: SHOWN_WHITEOUTS };
+  const { mountpoint, revision, pid } = status as ClientStatus;
+  return { path: mountpoint, revision, pid, anew: false, whiteouts: SHOWN_WHITEOUTS };
 }
 
 function gone(repository: string, logs: string): ThinlayerError {

@@ -32,7 +32,10 @@ export function talk(socketPath: string, command: string): Promise<string> {
     socket.on('error', (error: NodeJS.ErrnoException) =>
       fail(NOBODY.has(error.code ?? '') ? 'not_found' : 'unavailable', error.message),
     );
-    socket.on('end', () => resolve(answer.trimEnd()));
+    // No command that we use is answered with nothing.
+    socket.on('end', () =>
+      answer === '' ? fail('not_found', 'it ended before it answered') : resolve(answer.trimEnd()),
+    );
   });
 }
 

@@ -1,14 +1,18 @@
 /** The directory that holds everything. */
 
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { fromErrno, isErrno } from '../core/errno.js';
 
-/** Makes it, and what is missing above it. Rejects with what to do if it cannot be, or is no directory. */
-export async function makeHome(path: string): Promise<void> {
+/**
+ * Makes it, and what is missing above it. Rejects with what to do if it cannot be, or is no directory. Answers its real path:
+ * symlinks may lead to it, mountinfo knows where they do, and mounts and sockets are found again by that name alone.
+ */
+export async function makeHome(path: string): Promise<string> {
   try {
     await makeDirectories(path);
+    return await realpath(path);
   } catch (error) {
     throw fromErrno(error, { op: 'open home', path });
   }

@@ -50,6 +50,14 @@ function blame(path: readonly LayerRecord[], end: LayerId, broken: Map<LayerId, 
   for (const layer of path) broken.set(layer.id, reason(layer));
 }
 
+/** Whether it is in a circle of parents, and not only above one. */
+export function isOwnAncestor(find: (id: LayerId) => LayerRecord | undefined, id: LayerId): boolean {
+  const ancestors = new Set<LayerId>();
+  const above = (layer: LayerId) => find(layer)?.parent ?? null;
+  for (let at = above(id); at !== null && !ancestors.has(at); at = above(at)) ancestors.add(at);
+  return ancestors.has(id);
+}
+
 /** Records of the ancestors, uppermost first. Throws `data_loss` for a missing one. */
 export function ancestorsOf(
   find: (id: LayerId) => LayerRecord | undefined,

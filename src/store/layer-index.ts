@@ -2,7 +2,7 @@
 
 import { ThinlayerError } from '../core/errors.js';
 import type { LayerId, LayerInfo, LayerRecord, LowerLayer } from '../core/model.js';
-import { ancestorsOf, chainFaults } from './chains.js';
+import { ancestorsOf, chainFaults, isOwnAncestor } from './chains.js';
 import { layerPaths, linkPath } from './paths.js';
 
 /** What is asked for again and again is kept: the paths of a chain are put together once, not at each mount. */
@@ -117,8 +117,11 @@ export class LayerIndex {
     return this.#entries.get(id)?.committed ?? false;
   }
 
+  /** In a circle of parents each is the child of another, and none could be removed first: that one child does not count. */
   hasChildren(id: LayerId): boolean {
-    return this.#children.has(id);
+    const children = this.#children.get(id) ?? 0;
+    const inCircle = this.#broken.has(id) && isOwnAncestor((layer) => this.record(layer), id);
+    return children > (inCircle ? 1 : 0);
   }
 
   /** Records of the ancestors, uppermost first. Throws `data_loss` for a missing one. */

@@ -1,6 +1,6 @@
 /** The LayerStore over real directories. */
 
-import { chmod, chown, mkdir } from 'node:fs/promises';
+import { chmod, chown, mkdir, stat } from 'node:fs/promises';
 
 import type { Disk, Owner } from '../core/disk.js';
 import { fromErrno } from '../core/errno.js';
@@ -19,7 +19,7 @@ import { updateRecord } from './publish.js';
 import { dropOrphanLinks, recover } from './recover.js';
 import { readDescriptor } from './thin.js';
 import { reloadLayer } from './reload.js';
-import { exists } from './exists.js';
+import { exists, noDirectory } from './exists.js';
 import { removeLayer } from './remove.js';
 import { scanHome } from './scan.js';
 import { Stagings } from './staging.js';
@@ -92,6 +92,7 @@ function contextOf(options: StoreOptions): StoreContext {
 /** An existing one gets mode and owner too: Docker's driver of before CVE-2021-41091 left it too open, or too closed. */
 async function makeOurs(path: string, mode: number, owner: Owner | null): Promise<void> {
   if (!(await exists(path))) await mkdir(path);
+  else if (!(await stat(path)).isDirectory()) throw noDirectory(path);
   await chmod(path, mode);
   if (owner) await chown(path, owner.uid, owner.gid);
 }

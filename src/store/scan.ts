@@ -76,7 +76,7 @@ function readLayer(files: LayerFiles, id: LayerId): LayerFacts {
 }
 
 function readRecord(path: string, id: LayerId): RecordFacts {
-  const text = readFileSync(path, 'utf8');
+  const text = readText(path);
   try {
     return { found: 'record', record: parseRecord(text, id) };
   } catch (error) {
@@ -86,13 +86,22 @@ function readRecord(path: string, id: LayerId): RecordFacts {
 }
 
 function readOverlay2(files: LayerFiles, entries: readonly string[]): Overlay2Facts {
-  const text = (name: string, path: string) =>
-    entries.includes(name) ? readFileSync(path, 'utf8').trim() : '';
+  const text = (name: string, path: string) => (entries.includes(name) ? readText(path).trim() : '');
   return {
     link: text('link', files.link),
     lower: text('lower', files.lower),
     filled: [files.diff, files.work].some(holdsSomething),
   };
+}
+
+/** Of what we or Docker's driver wrote, which is a file: to open a FIFO would hold the daemon until somebody writes. */
+function readText(path: string): string {
+  if (lstatSync(path).isFile()) return readFileSync(path, 'utf8');
+  throw new ThinlayerError(
+    'data_loss',
+    `${path} is no regular file; put the file back, or remove the layer and pull its image again`,
+    { op: 'read', path },
+  );
 }
 
 function holdsSomething(directory: string): boolean {

@@ -74,7 +74,8 @@ async function serve(): Promise<void> {
     });
   });
   const answer = async (command: string): Promise<string> => {
-    if (command === 'pid') return String(mounted.pid);
+    // Of the process that answers here, as with cvmfs2: whoever sees it end finds nobody here.
+    if (command === 'pid') return String(process.pid);
     if (command === 'mountpoint') return mountpoint;
     const path = command.startsWith('remount') ? '/refresh' : '/status';
     const { revision } = (await askClient(control, path === '/refresh' ? 'POST' : 'GET', path)) as {

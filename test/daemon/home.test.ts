@@ -5,12 +5,14 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { pluginSocket, startPlugin } from '../system/drivers.js';
+import type { Jail } from '../system/jail.js';
 import { CACHE } from '../system/project.js';
 import { manyFiles } from './archives.js';
 import { GraphDriverClient } from './client.js';
-import { daemonTest, startDaemon } from './daemon.js';
+import { cannotRun, daemonTest, startDaemon, withDaemon } from './daemon.js';
 import type { Daemon } from './daemon.js';
 import { makeImage } from './layers.js';
 import { assertSound } from './soundness.js';
@@ -43,6 +45,28 @@ daemonTest('one damaged record is one failed layer, until it is mended or remove
   await assertSound(daemon, new Map(['bystander', 'child', 'mended'].map((id) => [id, false])));
 });
 
+daemonTest(
+  'a FIFO in the place of a small file is one failed layer, and holds up no daemon',
+  async (daemon) => {
+    for (const id of ['record', 'lower', 'draft', 'bystander']) await makeImage(daemon, id);
+    await daemon.kill9();
+    const at = (...names: string[]) => join(daemon.home, ...names);
+    const gone = ['record/layer.json', 'lower/layer.json', 'draft/link'];
+    for (const path of gone) await rm(at(path));
+    await daemon.jail.run(['mkfifo', at('record/layer.json'), at('lower/lower'), at('draft/link.tmp')]);
+    await daemon.launch();
+    const answer = await Promise.race([states(daemon), delay(20_000, 'no answer', { ref: false })]);
+    assert.deepEqual(answer, { bystander: 'applied', draft: 'failed', lower: 'failed', record: 'failed' });
+    await assert.rejects(
+      daemon.client.get('record'),
+      /record\/layer.json is no regular file; put the file back/,
+    );
+    await assert.rejects(daemon.ask('POST', '/repair/lower'), /lower\/lower is no regular file/);
+    for (const id of ['record', 'lower', 'draft']) await daemon.client.remove(id);
+    assert.deepEqual(await states(daemon), { bystander: 'applied' });
+  },
+);
+
 daemonTest('a layer on a failed one fails with it, and comes back with it', async (daemon) => {
   await makeImage(daemon, 'base');
   await makeImage(daemon, 'upper', 'base');
@@ -58,6 +82,30 @@ daemonTest('a layer on a failed one fails with it, and comes back with it', asyn
   await daemon.client.get('upper');
   await daemon.client.put('upper');
 });
+
+daemonTest('layers in a circle of parents are removed as others are, children first', async (daemon) => {
+  await makeImage(daemon, 'base');
+  await makeImage(daemon, 'middle', 'base');
+  await makeImage(daemon, 'upper', 'middle');
+  await makeImage(daemon, 'own-parent');
+  await daemon.kill9();
+  await setParent(daemon, 'base', 'middle');
+  await setParent(daemon, 'own-parent', 'own-parent');
+  await daemon.launch();
+  const circle = (await daemon.layers()).map(({ cause }) => cause ?? '');
+  assert.equal(circle.length, 4);
+  for (const cause of circle) assert.match(cause, /a circle through .*; remove it and pull/);
+  await assert.rejects(daemon.client.remove('middle'), /other layers are made on it/);
+  for (const id of ['upper', 'middle', 'base', 'own-parent']) await daemon.client.remove(id);
+  await daemon.trashEmptied();
+  assert.deepEqual(await daemon.leftovers(), []);
+});
+
+async function setParent(daemon: Daemon, id: string, parent: string): Promise<void> {
+  const path = join(daemon.home, id, 'layer.json');
+  const record = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, JSON.stringify({ ...record, parent }));
+}
 
 daemonTest('small files and links that are gone or empty are made again from the record', async (daemon) => {
   await makeImage(daemon, 'base');
@@ -87,6 +135,80 @@ daemonTest('small files and links that are gone or empty are made again from the
   );
   const merged = daemon.inside(await daemon.client.get('upper'));
   assert.equal(await readFile(join(merged, 'mark'), 'utf8'), 'upper');
+});
+
+/** Below the daemon's directory: where the home is, and the ways that lead there, each with the link that makes it. */
+const MOVED = 'disk/home';
+const WAYS = [
+  { name: 'link', link: 'link', to: MOVED },
+  { name: 'above/home', link: 'above', to: 'disk' },
+];
+
+for (const { name, link, to } of WAYS) {
+  test(`a home that was moved is served through the symlink ${name}`, { skip: cannotRun }, async (t) => {
+    const before = async (_: string, jail: Jail) => {
+      await mkdir(join(jail.directory, MOVED), { recursive: true });
+      await symlink(to, join(jail.directory, link));
+    };
+    await withDaemon(t, { home: MOVED, init: false, before }, (daemon) =>
+      serveThrough(daemon, daemon.path(name)),
+    );
+  });
+}
+
+/** Recovery, uses and lock are the home's, whether it is named by `link` or by itself. */
+async function serveThrough(daemon: Daemon, link: string): Promise<void> {
+  await daemon.client.init(link);
+  await makeImage(daemon, 'base');
+  await daemon.client.createReadWrite('container', 'base');
+  const merged = await daemon.client.get('container');
+  assert.equal(merged, join(daemon.home, 'container/merged'));
+  await writeFile(join(daemon.inside(merged), 'written'), 'through the link');
+  await daemon.client.get('container');
+
+  await daemon.kill9();
+  await daemon.launch();
+  assert.deepEqual(await states(daemon), { base: 'applied', container: 'mounted' });
+  await daemon.client.put('container');
+  assert.deepEqual(await daemon.mounts(), [merged]);
+  await daemon.client.init(daemon.home);
+  assert.equal(await daemon.client.get('container'), merged);
+  await daemon.client.put('container');
+  await daemon.client.init(link);
+  await daemon.client.put('container');
+  assert.deepEqual(await daemon.mounts(), []);
+  assert.equal(await readFile(join(daemon.home, 'container/diff/written'), 'utf8'), 'through the link');
+  for (const id of ['container', 'base']) await daemon.client.remove(id);
+  await daemon.trashEmptied();
+  assert.deepEqual(await daemon.leftovers(), []);
+}
+
+daemonTest('a file where a directory of the home belongs is told with what to do', async (daemon) => {
+  const { client, home } = daemon;
+  for (const name of ['l', '.trash', '.uses']) {
+    const path = join(home, name);
+    await rm(path, { recursive: true, force: true });
+    await writeFile(path, '');
+    await assert.rejects(client.init(home), new RegExp(`${path} is no directory; move it away`));
+    await rm(path);
+    await client.init(home);
+  }
+});
+
+daemonTest('damaged numbers of uses are one use each, and keep no home from opening', async (daemon) => {
+  await makeImage(daemon, 'base');
+  for (const id of ['a', 'b']) {
+    await daemon.client.createReadWrite(id, 'base');
+    for (let use = 0; use < 2; ++use) await daemon.client.get(id);
+  }
+  await daemon.kill9();
+  await writeFile(join(daemon.home, '.uses/a'), '-3');
+  await rm(join(daemon.home, '.uses/b'));
+  await mkdir(join(daemon.home, '.uses/b/below'), { recursive: true });
+  await daemon.launch();
+  assert.deepEqual(await states(daemon), { a: 'mounted', b: 'mounted', base: 'applied' });
+  for (const id of ['a', 'b']) await daemon.client.put(id);
+  assert.deepEqual(await daemon.mounts(), []);
 });
 
 daemonTest('mounts that a probe of a killed daemon left are no layers', async (daemon) => {

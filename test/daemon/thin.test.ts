@@ -5,6 +5,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import type { RepositoryReport } from '../../src/core/repository.js';
 import { FQRN, thinDescriptor } from '../cvmfs/thin-repository.js';
 import { waitFor } from '../system/process.js';
 import { archiveOf } from './archives.js';
@@ -111,6 +112,38 @@ thinTest(
     await daemon.launch();
     await waitFor('the unmount of what was left', async () => (await clients(daemon)) === '' || undefined);
     assert.deepEqual(await mountedRepositories(daemon), []);
+  },
+);
+
+thinTest(
+  'a client that hangs is told of, with its process and what to do',
+  async ({ daemon, descriptor }) => {
+    const { client } = daemon;
+    await client.create('image');
+    await client.applyDiff('image', '', await descriptor());
+    for (const id of ['running', 'waiting']) await client.createReadWrite(id, 'image');
+    await client.get('running');
+    const pid = (await clients(daemon)).trim();
+    await daemon.jail.run(['kill', '-STOP', pid]);
+    const merged = client.get('waiting');
+
+    const asked = performance.now();
+    const [{ state, cause } = {}] = (await daemon.ask('GET', '/repositories')) as RepositoryReport[];
+    assert.ok(performance.now() - asked < 20_000);
+    assert.equal(state, 'mounted');
+    assert.match(
+      cause ?? '',
+      new RegExp(`process ${pid}\\) does not answer within 5 s; .*kill -9 ${pid}\\)`),
+    );
+    const told = await waitFor('the cause', async () => {
+      const layer = (await daemon.layers()).find(({ id }) => id === 'waiting');
+      return layer?.cause ?? undefined;
+    });
+    assert.match(told, new RegExp(`^layer waiting has waited for 20 s .*\\(process ${pid}\\)`));
+    assert.ok((await daemon.logTail()).includes(told));
+
+    await daemon.jail.run(['kill', '-9', pid]);
+    assert.match(await readFile(join(daemon.inside(await merged), 'app/run.sh'), 'utf8'), /^#!/);
   },
 );
 

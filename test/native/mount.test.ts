@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -99,6 +99,24 @@ for (const api of APIS) {
     // Options that are the kernel's default, as index=off here, are not shown.
     for (const option of ['index=on', 'metacopy=on', 'redirect_dir=on'])
       assert.ok(!shown.has(option), option);
+  });
+
+  test(`${api}: what is no directory in the mount's place is told, and stays`, options, async (t) => {
+    const home = await ScratchHome.make(t);
+    const plan = await home.plan(await home.lowers(1));
+    const refusal = {
+      code: 'failed_precondition',
+      message: new RegExp(`${plan.target}: ENOTDIR .*: something else is in the mount's place; move it away`),
+    };
+    await writeFile(plan.target, 'of somebody');
+    await assert.rejects(home.mounter(api).mount(plan), refusal);
+    assert.equal(await readFile(plan.target, 'utf8'), 'of somebody');
+    await rm(plan.target);
+    await mkdir(join(home.path, 'elsewhere'));
+    await symlink('../elsewhere', plan.target);
+    await assert.rejects(home.mounter(api).mount(plan), refusal);
+    await rm(plan.target);
+    await home.mounter(api).mount(plan);
   });
 
   test(`${api}: a volatile mount can be made again`, options, async (t) => {

@@ -1,8 +1,10 @@
 /** All sources of repositories, with real mounts of a signed repository. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmod, cp, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
@@ -23,7 +25,7 @@ import { check } from '../system/process.js';
 import { PROJECT_ROOT } from '../system/project.js';
 import { RepositoryServer } from '../unit/cvmfs/server.js';
 import { cannotMount } from './cvmfs-fixture.js';
-import { ScratchHome } from './scratch-home.js';
+import { mountsBelow, ScratchHome } from './scratch-home.js';
 import { embedded, labOf, placesBelow, placesOf, serverOf } from './source-lab.js';
 import type { Change, Places } from './source-lab.js';
 
@@ -49,10 +51,19 @@ const cvmfs2 = (program: string, change: Partial<Cvmfs2Options> = {}) =>
     });
   };
 
-async function standInLab(t: TestContext, change: Change = {}): Promise<SourceLab> {
-  const lab = await labOf(t, cvmfs2(''), change);
+async function standInLab(
+  t: TestContext,
+  change: Change = {},
+  options: Partial<Cvmfs2Options> = {},
+): Promise<SourceLab> {
+  const lab = await labOf(t, cvmfs2('', options), change);
   await standIn(join(lab.directory, '..'));
   return lab;
+}
+
+/** Of the stand-in; the configuration is that of `configureThin`. */
+function talkSocket({ directory }: SourceLab): string {
+  return join(directory, '../etc/cache', FQRN, `cvmfs_io.${FQRN}`);
 }
 
 const externalOn = (directory: string): RepositorySource =>
@@ -202,7 +213,7 @@ test(
     const { path } = await source.acquire(FQRN, {});
     const reader = await open(join(path, LAYER, 'app/run.sh'));
     t.after(() => reader.close());
-    const pid = await serverOf(path);
+    const pid = Number(await talk(talkSocket(lab), 'pid'));
     await check('umount', ['--lazy', path]);
     await assert.rejects(source.acquire(FQRN, {}), {
       code: 'failed_precondition',
@@ -213,12 +224,46 @@ test(
   },
 );
 
-test('nobody on a talk socket is told apart from one that fails', async () => {
+for (const mounted of [false, true]) {
+  const where = mounted ? 'mounted' : 'not mounted';
+  test(`a cvmfs2 that ends while it is asked is none, ${where}`, { skip: cannotMount }, async (t) => {
+    const lab = await standInLab(t, {}, mounted ? { isMounted: () => Promise.resolve(true) } : {});
+    const source = lab.source();
+    await source.resolve(FQRN);
+    await endsAfterOneAnswer(lab);
+    await source.release(FQRN);
+    await endsAfterOneAnswer(lab);
+    const { anew } = await source.acquire(FQRN, {});
+    assert.deepEqual([anew, (await mountsBelow(lab.directory)).length], [true, 1]);
+  });
+}
+
+/** In the place of a cvmfs2: tells its mountpoint, and is gone. */
+async function endsAfterOneAnswer(lab: SourceLab): Promise<void> {
+  const server = createServer({ allowHalfOpen: true }, (connection) => {
+    server.close();
+    connection.end(join(lab.directory, FQRN)).resume();
+  });
+  await mkdir(dirname(talkSocket(lab)), { recursive: true });
+  server.listen(talkSocket(lab));
+  await once(server, 'listening');
+}
+
+test('nobody on a talk socket is told apart from one that fails', async (t) => {
   await assert.rejects(talk('/nowhere/cvmfs_io.x', 'pid'), {
     code: 'not_found',
     message: /"pid" on \/nowhere/,
   });
   await assert.rejects(talk(FIXTURES, 'pid'), { message: /does not answer/ });
+  const { path } = await ScratchHome.make(t, 'h');
+  const silent = createServer((connection) => void connection.end().resume());
+  t.after(() => silent.close());
+  silent.listen(join(path, 'silent'));
+  await once(silent, 'listening');
+  await assert.rejects(talk(join(path, 'silent'), 'mountpoint'), {
+    code: 'not_found',
+    message: /it ended before it answered/,
+  });
 });
 
 test('what the host has in place of a repository is told', { skip: cannotMount }, async (t) => {

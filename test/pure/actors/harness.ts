@@ -13,12 +13,19 @@ export interface Opened {
   readonly deaths: LayerId[];
   /** Layers that went with their image. */
   readonly leftovers: LayerId[];
+  /** What was told of waits for repositories. */
+  readonly late: string[];
   /** Milliseconds that the clock shows. */
   time: number;
 }
 
 export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engine>): Opened {
-  const opened = { deaths: [] as LayerId[], leftovers: [] as LayerId[], time: 1_000_000 };
+  const opened = {
+    deaths: [] as LayerId[],
+    leftovers: [] as LayerId[],
+    late: [] as string[],
+    time: 1_000_000,
+  };
   const supervisor = new Supervisor({
     openEngine,
     now: () => opened.time,
@@ -28,6 +35,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     repositoryDied: () => undefined,
     repositoryLeft: () => undefined,
     repositoryLost: () => undefined,
+    repositoryLate: ({ message }) => void opened.late.push(message),
     repositoryUnprepared: () => undefined,
     version: '1.2.3',
   });

@@ -30,6 +30,7 @@ function registryOn(engine: FakeEngine) {
     graceMs: 0,
     died: () => undefined,
     lost: () => undefined,
+    late: () => undefined,
     unprepared: () => undefined,
   });
   const registry = new LayerRegistry({ engine, repositories }, options);

@@ -25,6 +25,7 @@ function repositoriesOn(t: TestContext, source: FakeRepositorySource = fakeRepos
     graceMs: GRACE,
     died: () => undefined,
     lost: () => undefined,
+    late: () => undefined,
     unprepared: (cause) => void unprepared.push(cause),
   });
   t.after(() => repositories.stop());

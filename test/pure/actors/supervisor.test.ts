@@ -2,15 +2,49 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { Engine } from '../../../src/core/ports.js';
 import { fakeConfig, fakeEngine } from '../../fakes/engine.js';
 import { faulty } from '../../fakes/faulty.js';
 import { signalled } from '../../fakes/signalled.js';
-import { id, makePair, openedOn, supervisorWith, tarOf, textOf } from './harness.js';
+import { id, makePair, openedOn, settled, supervisorWith, tarOf, textOf } from './harness.js';
 
 const NOT_OPEN = { code: 'failed_precondition', message: /restart dockerd/ };
+
+test('whoever waits for a home is served by it, whichever is opened next', async () => {
+  const { supervisor } = supervisorWith(() => setImmediate(fakeEngine()));
+  const openings = Promise.all(Array.from({ length: 5 }, () => supervisor.open(fakeConfig())));
+  let ended = false;
+  const end = openings.then(() => (ended = true));
+  const calls: Promise<string>[] = [];
+  const told = (call: Promise<unknown>) =>
+    call.then(
+      () => 'served',
+      (error: Error) => error.message,
+    );
+  while (!ended) {
+    // As the control socket asks, whose calls wait for the home as well.
+    calls.push(
+      told(supervisor.settled().then(() => supervisor.repair(id('none')))),
+      told(supervisor.settled().then(() => supervisor.status())),
+    );
+    await setImmediate();
+  }
+  await end;
+  assert.deepEqual([...new Set(await Promise.all(calls))].sort(), ['layer none does not exist', 'served']);
+});
+
+test('what is asked at once during an opening is refused with that', async () => {
+  const { supervisor } = supervisorWith(() => setImmediate(fakeEngine()));
+  for (let home = 0; home < 2; ++home) {
+    const opening = supervisor.open(fakeConfig());
+    await settled();
+    assert.throws(() => supervisor.status(), { code: 'unavailable', message: /the home is being opened/ });
+    await opening;
+  }
+});
 
 test('before a home is named every call says so', async () => {
   const { supervisor } = supervisorWith(() => Promise.resolve(fakeEngine()));
@@ -123,8 +157,7 @@ test('a drain during an opening lets it end, closes what it opened, and refuses 
   const waiting = supervisor.create(id('a'), null, 'image', {});
   const drained = supervisor.drain();
   opening.signal({ ...engine, store });
-  await assert.rejects(opened, { code: 'unavailable' });
-  await assert.rejects(waiting, { code: 'unavailable' });
+  await Promise.all([opened, waiting].map((call) => assert.rejects(call, { code: 'unavailable' })));
   await drained;
   assert.equal(closed, 1);
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
+import { LONG_MS } from '../../../actors/delays.js';
 import { fromErrno } from '../../../src/core/errno.js';
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { LayerId, LowerLayer, ThinLayer } from '../../../src/core/model.js';
@@ -13,9 +14,11 @@ import { fakeEngine } from '../../fakes/engine.js';
 import type { EngineOverrides, FakeEngine } from '../../fakes/engine.js';
 import { fakeLayerStore } from '../../fakes/layer-store.js';
 import { fakeRepositorySource } from '../../fakes/repository-source.js';
+import { signalled } from '../../fakes/signalled.js';
 import { id, openedOn, settled, tarOf } from './harness.js';
 
 const R = 'a.example.org';
+const MOUNT = { path: `/cvmfs/${R}`, revision: 1, anew: true, whiteouts: ['layers', '.layers'] };
 const BOTTOM: ThinLayer = { digest: 'aa'.repeat(32), repository: R, path: 'layers/bottom' };
 const TOP: ThinLayer = { digest: 'bb'.repeat(32), repository: R, path: null };
 
@@ -59,13 +62,13 @@ async function withContainer(
   source = fakeRepositorySource(),
 ) {
   const { engine, plans } = thinEngine(overrides);
-  const { supervisor } = await openedOn({ ...engine, repositories: source });
+  const { supervisor, late } = await openedOn({ ...engine, repositories: source });
   // A repository that nobody uses any more waits five minutes for its unmount, and the process with it.
   t.after(() => supervisor.drain());
   await supervisor.create(id('thin'), null, 'image', {});
   await supervisor.applyDiff(id('thin'), null, tarOf('thin.json'));
   await supervisor.create(id('container'), id('thin'), 'container', {});
-  return { supervisor, engine, plans, source };
+  return { supervisor, engine, plans, source, late };
 }
 
 test('a thin layer is not mounted: dockerd reads its descriptor', async (t) => {
@@ -232,6 +235,31 @@ test('a repository is told with what its client knows, or with why that does not
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: null, facts }]);
   assert.deepEqual(await supervisor.repositories(), [{ ...report, cause: 'its client hangs', facts: null }]);
 });
+
+for (const slow of ['locate', 'mount'] as const) {
+  test(`who waits long for a repository is told of, once, and goes on when that answers: ${slow}`, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const answer = signalled();
+    const hangs = { [slow]: () => answer.promise.then(() => '/found') };
+    const source = fakeRepositorySource({ acquire: async () => ({ ...MOUNT, pid: 4711 }) });
+    const { supervisor, late } = await withContainer(t, hangs, source);
+    const causeOf = (layer: string) => [...supervisor.report()].find((found) => found.id === layer)?.cause;
+    const attached = supervisor.attach(id('container'), null);
+    await new Promise(setImmediate);
+    t.mock.timers.tick(LONG_MS - 1);
+    assert.deepEqual([late, causeOf('container')], [[], null]);
+    t.mock.timers.tick(LONG_MS * 10);
+    assert.equal(late.length, 1);
+    assert.match(
+      late[0] ?? '',
+      /^layer container has waited for 20 s for the repository a\.example\.org \(process 4711\): .*\(kill -9 4711\)/,
+    );
+    assert.deepEqual([causeOf('container'), causeOf('thin')], [late[0], null]);
+    answer.signal();
+    assert.equal(await attached, '/home/container/merged');
+    assert.equal(causeOf('container'), null);
+  });
+}
 
 test('an attach in which the repository is lost is tried once more, on the mount that takes its place', async (t) => {
   const dead = Object.assign(new Error('fsconfig: ENOTCONN'), { code: 'ENOTCONN' });

@@ -65,7 +65,7 @@ test('a client that does not answer is told of, and nothing else happens', async
 
 test('what is no start is refused with what is wrong', async (t) => {
   const { socket, told } = await control(t);
-  const begin = (body: object) => askClient(socket, 'POST', '/start/begin', body);
+  const begin = (body: object) => askClient(socket, 'POST', '/start/begin', { body });
   await assert.rejects(begin({}), { code: 'invalid_argument', message: /"holder" is not a text/ });
   for (const layers of ['a', [1], ['/etc'], ['']]) {
     await assert.rejects(begin({ holder: 'x', layers }), /"layers" are not relative paths/);

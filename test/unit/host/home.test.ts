@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -13,6 +13,17 @@ test('a home is made with what is missing above it, and left as it is if it is t
   await makeHome(join(base, 'a/b/c'));
   await makeHome(join(base, 'a/b/c'));
   assert.ok((await stat(join(base, 'a/b/c'))).isDirectory());
+});
+
+test('a home has its real path, whichever symlinks lead to it', async (t) => {
+  const base = await realpath(await mkdtemp(join(tmpdir(), 'thinlayer-unit-')));
+  t.after(() => rm(base, { recursive: true }));
+  await mkdir(join(base, 'disk/home'), { recursive: true });
+  await symlink('disk', join(base, 'above'));
+  await symlink('disk/home', join(base, 'link'));
+  for (const name of ['disk/home', 'above/home', 'link', 'above/../link/'])
+    assert.equal(await makeHome(join(base, name)), join(base, 'disk/home'), name);
+  assert.equal(await makeHome(join(base, 'above/new')), join(base, 'disk/new'));
 });
 
 test('what cannot be a home is refused at once, with its path', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -15,6 +15,7 @@ const [A, B] = ['a', 'b'] as LayerId[] as [LayerId, LayerId];
 function place(t: TestContext) {
   const directory = join(temporaryDirectory(t), '.uses');
   const written: string[] = [];
+  const warnings: string[] = [];
   const disk: Disk = {
     ...realDisk,
     change: (changes) => {
@@ -23,8 +24,14 @@ function place(t: TestContext) {
     },
   };
   const open = (mounted: readonly LayerId[], resumed = true) =>
-    openUseCounts({ directory, disk, mounted, resumed });
-  return { directory, open, written };
+    openUseCounts({
+      directory,
+      disk,
+      mounted,
+      resumed,
+      log: { warn: (_, message) => void warnings.push(message) },
+    });
+  return { directory, open, written, warnings };
 }
 
 test('the next daemon finds the uses that dockerd has', async (t) => {
@@ -56,6 +63,52 @@ test('what is not mounted any more, half written, or of a dockerd of before is f
   assert.deepEqual(readdirSync(directory), ['b']);
   assert.deepEqual([...(await open([B], false)).found], [[B, 1]]);
   assert.deepEqual(readdirSync(directory), []);
+});
+
+test('what is no whole number above one stands for one, and goes', async (t) => {
+  const { directory, open } = place(t);
+  await (await open([A])).keep(A, 2);
+  for (const text of ['0', '1', '', '-3', '2.5', '1e15', '0x10', ' 2', '2\n', 'x', '9'.repeat(15), '\0\0']) {
+    writeFileSync(join(directory, 'a'), text);
+    assert.deepEqual([...(await open([A])).found], [[A, 1]], JSON.stringify(text));
+    assert.deepEqual(readdirSync(directory), []);
+  }
+  writeFileSync(join(directory, 'a'), '12');
+  assert.deepEqual([...(await open([A])).found], [[A, 12]]);
+});
+
+test('what is no file is no number: directories are told and stay, the rest goes', async (t) => {
+  const { directory, open, warnings } = place(t);
+  mkdirSync(join(directory, 'a/below'), { recursive: true });
+  mkdirSync(join(directory, 'of-nobody'));
+  symlinkSync('/dev/zero', join(directory, 'b'));
+  const { found, keep } = await open([A, B]);
+  assert.deepEqual(
+    [...found],
+    [
+      [A, 1],
+      [B, 1],
+    ],
+  );
+  assert.deepEqual(readdirSync(directory).sort(), ['a', 'of-nobody']);
+  assert.deepEqual(
+    warnings.sort(),
+    ['a', 'of-nobody'].map(
+      (name) => `${directory}/${name} is a directory among numbers of uses; move it away`,
+    ),
+  );
+  await assert.rejects(keep(A, 2), { layer: 'a' });
+  await keep(B, 2);
+  assert.equal(readFileSync(join(directory, 'b'), 'latin1'), '2');
+});
+
+test('a file in the place of their directory is told with what to do', async (t) => {
+  const { directory, open } = place(t);
+  writeFileSync(directory, '');
+  await assert.rejects(open([A]), {
+    code: 'failed_precondition',
+    message: `${directory} is no directory; move it away, and a new one is made`,
+  });
 });
 
 test('what many calls count at once is written once, and none is answered before', async (t) => {
