@@ -84,8 +84,8 @@ bool Repository::IsShownOpaque(CatalogTree& tree, const std::string& path, const
   return options.layers && S_ISDIR(entry.mode) && IsInLayers(path) && IsOpaque(tree, path);
 }
 
-bool Repository::IsCutOff(CatalogTree& tree, const std::string& directory) const {
-  return options.layers && cvmfs::IsCutOff(tree, directory);
+bool Repository::IsCutOffAround(CatalogTree& tree, const std::string& directory) const {
+  return options.layers && cvmfs::IsCutOffAround(tree, directory);
 }
 
 EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {

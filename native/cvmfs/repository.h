@@ -97,7 +97,7 @@ class Repository {
   EntryPtr FindChild(CatalogTree& tree, const std::string& directory, const std::string& name) const;
   std::vector<EntryPtr> List(CatalogTree& tree, const std::string& directory) const;
   bool IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const;
-  bool IsCutOff(CatalogTree& tree, const std::string& directory) const;  // see layers.h
+  bool IsCutOffAround(CatalogTree& tree, const std::string& directory) const;  // see layers.h
 
   // What an inode shows. Where its path shows something else by now, or nothing: what it showed before, for who has it
   // open, or looked it up just before a change. Fault{ESTALE} if that is not known.

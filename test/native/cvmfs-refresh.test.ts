@@ -3,10 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
+import { MadeRepository } from '../cvmfs/made-repository.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
+import type { MountedClient } from '../cvmfs/mounted-client.js';
 import { EIO, MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
 import { assertSame } from './cvmfs-listing.js';
 
@@ -149,3 +154,72 @@ test('readers during 50 changes of revision see one revision or the other', { sk
   );
   assert.equal(await fixture.sh('wc -c < README'), '48\n');
 });
+
+/** More catalogs than connections are kept open to: of each but the last ones, nothing but its file is left. */
+const CATALOGS = 60;
+/** So that no read of its beginning brings its end into the kernel's cache. */
+const PADDING = ' '.repeat(3_000_000);
+
+function treeOf(revision: number): SourceTree {
+  const tree = new SourceTree();
+  for (let i = 0; i < CATALOGS; ++i) tree.file(`/d${i}/other`, `${i}`).nest(`/d${i}`);
+  tree.file('/d0/changed', `start ${revision}${PADDING}end ${revision}`);
+  tree.file('/d0/touched', 'same', { mtime: 1_700_000_000 + revision });
+  return revision === 1 ? tree.file('/d0/old', 'old\n') : tree.file('/d0/new', 'new\n');
+}
+
+const LOOK = 'ls d0; head -c 7 d0/changed; echo; stat -c %Y d0/touched; cat d0/old d0/new 2>&1 || true';
+
+async function endOf(file: FileHandle): Promise<string> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(10), 0, 10, PADDING.length + 7);
+  return buffer.toString('latin1', 0, bytesRead);
+}
+
+/** Contents that are kept open for the next read. */
+async function letGo(client: MountedClient): Promise<void> {
+  const [object] = (await client.ask('GET', '/cache/list')) as { object: string }[];
+  assert.ok(object);
+  await client.ask('POST', `/cache/evict?object=${encodeURIComponent(object.object)}`);
+}
+
+for (const published of [true, false]) {
+  const where = published ? 'and is still published' : 'and is not published any more';
+  test(
+    `a directory whose former catalog the cache lost, ${where}, shows the new revision; open files go on`,
+    { skip },
+    async (t) => {
+      const repository = await MadeRepository.make(t);
+      const before = repository.maker.publish(treeOf(1));
+      const client = await repository.mount(t, { settings: { CVMFS_KCACHE_TIMEOUT: '3600' } });
+      assert.equal(
+        await client.sh(LOOK),
+        'changed\nold\nother\ntouched\nstart 1\n1700000001\nold\ncat: d0/new: No such file or directory\n',
+      );
+      const held = await open(join(client.mountpoint, 'd0/changed'));
+      t.after(() => held.close());
+      assert.equal((await held.stat()).size, PADDING.length + 12);
+      await client.sh(`for ((i = 0; i < ${CATALOGS}; ++i)); do cat d$i/other; done`);
+      const former = before.nested.get('/d0');
+      assert.ok(former);
+      rmSync(join(client.cache, former.hash.slice(0, 2), `${former.hash.slice(2)}C`));
+
+      const { maker } = repository;
+      maker.publish(treeOf(2));
+      if (!published) rmSync(maker.catalogFile(former));
+      await client.ask('POST', '/refresh');
+
+      const shown =
+        'changed\nnew\nother\ntouched\nstart 2\n1700000002\ncat: d0/old: No such file or directory\nnew\n';
+      assert.equal(await client.sh(LOOK), shown);
+      await letGo(client);
+      assert.equal(await endOf(held), 'end 1');
+      assert.equal((await held.stat()).size, PADDING.length + 12);
+      // Now the revision that it was opened in is not even the one before.
+      maker.publish(treeOf(2).file('/more', ''));
+      await client.ask('POST', '/refresh');
+      await letGo(client);
+      assert.equal(await endOf(held), 'end 1');
+      assert.equal(await client.sh(LOOK), shown);
+    },
+  );
+}
