@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 
 import { MadeRepository } from '../cvmfs/made-repository.js';
@@ -137,6 +138,71 @@ test('a changed catalog that cannot be had is asked for once', { skip }, async (
   assert.match(await fixture.sh('ls .layers'), /\n/);
 });
 
+test("open files go on while a new revision's catalog cannot be had, and until then", { skip }, async (t) => {
+  const repository = await MadeRepository.make(t);
+  const tree = (revision: number) =>
+    new SourceTree()
+      .file('/d0/held', `start 1${PADDING}middle${PADDING}end 1`)
+      .file('/d0/other', `${revision}`)
+      .nest('/d0');
+  repository.maker.publish(tree(1));
+  const client = await repository.mount(t);
+  await client.sh('cat d0/* > /dev/null; dd if=d0/held iflag=nocache count=0 status=none');
+  const held = await open(join(client.mountpoint, 'd0/held'));
+  t.after(() => held.close());
+  const size = 2 * PADDING.length + 18;
+
+  const nested = repository.maker.publish(tree(2)).nested.get('/d0');
+  assert.ok(nested);
+  const catalog = repository.maker.catalogFile(nested);
+  renameSync(catalog, `${catalog}.late`);
+  await client.ask('POST', '/refresh');
+  await letGo(client);
+  assert.equal((await held.stat()).size, size);
+  assert.equal(await textAt(held, size - 5), 'end 1');
+  await assert.rejects(client.sh('cat d0/other'), /Input\/output error/);
+  await client.ask('POST', '/refresh');
+  await letGo(client);
+  assert.equal((await held.stat()).size, size);
+  assert.equal(await textAt(held, PADDING.length + 7, 6), 'middle');
+
+  renameSync(`${catalog}.late`, catalog);
+  await client.until(async () => (await client.sh('cat d0/other || true')) === '2');
+  assert.equal((await held.stat()).size, size);
+});
+
+/** Opens a file of a nested catalog, says so, and tells of it what it is when it is told to. */
+const NESTED_HOLDER = `
+import os, sys
+file = open(sys.argv[1] + '/nested/a', 'rb')
+print('open', flush=True)
+sys.stdin.readline()
+print(os.fstat(file.fileno()).st_size, flush=True)
+sys.stdin.readline()
+`;
+
+test(
+  "who has a file open does not wait for a new revision's catalog",
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const fixture = await MountedFixture.make(t, REVISIONS, { kernelCacheSeconds: 0 });
+    const holder = spawn('python3', ['-c', NESTED_HOLDER, fixture.mountpoint], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines = createInterface(holder.stdout)[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, 'open');
+    let answer: (errno: number) => void = () => undefined;
+    fixture.answer = ({ path }) => (path === '/nested' ? new Promise((resolve) => (answer = resolve)) : null);
+    const shown = fixture.show('thin/rev-2-delta');
+    while (fixture.misses.at(-1)?.path !== '/nested') await new Promise(setImmediate);
+    holder.stdin.write('go\n');
+    assert.equal((await lines.next()).value, '10');
+    answer(EIO);
+    await shown;
+    holder.stdin.end();
+  },
+);
+
 test('readers during 50 changes of revision see one revision or the other', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, REVISIONS);
   const readers = fixture.sh(
@@ -170,8 +236,8 @@ function treeOf(revision: number): SourceTree {
 
 const LOOK = 'ls d0; head -c 7 d0/changed; echo; stat -c %Y d0/touched; cat d0/old d0/new 2>&1 || true';
 
-async function endOf(file: FileHandle): Promise<string> {
-  const { bytesRead, buffer } = await file.read(Buffer.alloc(10), 0, 10, PADDING.length + 7);
+async function textAt(file: FileHandle, position: number, length = 5): Promise<string> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position);
   return buffer.toString('latin1', 0, bytesRead);
 }
 
@@ -212,13 +278,13 @@ for (const published of [true, false]) {
         'changed\nnew\nother\ntouched\nstart 2\n1700000002\ncat: d0/old: No such file or directory\nnew\n';
       assert.equal(await client.sh(LOOK), shown);
       await letGo(client);
-      assert.equal(await endOf(held), 'end 1');
+      assert.equal(await textAt(held, PADDING.length + 7), 'end 1');
       assert.equal((await held.stat()).size, PADDING.length + 12);
       // Now the revision that it was opened in is not even the one before.
       maker.publish(treeOf(2).file('/more', ''));
       await client.ask('POST', '/refresh');
       await letGo(client);
-      assert.equal(await endOf(held), 'end 1');
+      assert.equal(await textAt(held, PADDING.length + 7), 'end 1');
       assert.equal(await client.sh(LOOK), shown);
     },
   );
