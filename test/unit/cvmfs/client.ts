@@ -22,6 +22,7 @@ export class TestClock {
   time = Date.UTC(2090, 0, 1);
   readonly slept: number[] = [];
   now = (): number => this.time;
+  ticks = (): number => this.time;
   sleep = (milliseconds: number): Promise<void> => {
     this.slept.push(milliseconds);
     this.time += milliseconds;
