@@ -203,6 +203,39 @@ test(
   },
 );
 
+test(
+  'a revision whose root catalog is none is not told to be shown, and a restart goes on without it',
+  { skip },
+  async (t) => {
+    const repository = await MadeRepository.make(t);
+    const { maker } = repository;
+    const { hash } = maker.publish(new SourceTree().file('/f', '1'));
+    const client = await repository.mount(t);
+    const none = maker.objects.put(Buffer.from('no catalog at all'), 'C', 'sha1');
+    maker.writeManifest({ C: none.bytes.toString('hex'), B: '17', S: '2', T: '1700000002' });
+    await assert.rejects(
+      client.ask('POST', '/refresh') as Promise<unknown>,
+      /root catalog .* cannot be read/,
+    );
+    const showsTheFirst = async (): Promise<void> => {
+      const { revision, offline } = await client.status();
+      assert.equal(revision, 1);
+      assert.match(offline ?? '', /root catalog .* cannot be read/);
+      assert.equal(((await client.ask('GET', '/revision')) as { root: string }).root, hash);
+      assert.equal(await client.sh('cat f'), '1');
+    };
+    await showsTheFirst();
+    await client.end();
+    await client.launch();
+    await showsTheFirst();
+
+    maker.publish(new SourceTree().file('/f', '3'), { revision: 3 });
+    await client.ask('POST', '/refresh');
+    assert.equal((await client.status()).offline, null);
+    assert.equal(await client.sh('cat f'), '3');
+  },
+);
+
 test('readers during 50 changes of revision see one revision or the other', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, REVISIONS);
   const readers = fixture.sh(
