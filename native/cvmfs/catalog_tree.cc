@@ -64,6 +64,7 @@ std::vector<std::string> CatalogTree::LoadedObjects() {
 }
 
 bool CatalogTree::HasLoaded(const std::string& object) {
+  if (root_->object() == object) return true;
   std::lock_guard<std::mutex> lock(catalogs_mutex_);
   return std::any_of(catalogs_.begin(), catalogs_.end(), [&](auto& each) { return each.second->object() == object; });
 }

@@ -30,7 +30,8 @@ class Invalidation {
       : repository_(repository), session_(session), before_(before), after_(after) {}
 
   void Run() {
-    EntryPtr before = before_.Find(""), after = after_.Find("");
+    EntryPtr before = IfHere([&] { return before_.Find(""); }).value_or(nullptr);
+    EntryPtr after = Having([&] { return after_.Find(""); }).value_or(nullptr);
     if (!before || !after || !before->LooksLike(*after)) StaleAttributes(kRootInode);
     for (const Inodes::Known& directory : repository_.inodes.Directories()) Compare(directory);
   }
@@ -39,10 +40,11 @@ class Invalidation {
   void Compare(const Inodes::Known& directory) {
     auto catalog = LookedInto(directory.path);
     if (!catalog || IsSame(**catalog, directory.path)) return;
-    Listing after = Having([&] { return Listed(after_, directory.path); }).value_or(Listing());
-    if (auto before = IfHere([&] { return Listed(before_, directory.path); }))
-      CompareListings(directory.number, *before, after);
-    else StaleDirectory(directory, after);
+    auto after = Having([&] { return Listed(after_, directory.path); });
+    auto before = IfHere([&] { return Listed(before_, directory.path); });
+    if (before) CompareListings(directory.number, *before, after.value_or(Listing()));
+    else StaleChildren(directory, after.value_or(Listing()));
+    if (!before || !after) StaleListing(directory.number);
   }
 
   // Nothing if the kernel can know nothing of what is in there. A tree remembers each catalog that it was asked for, also
@@ -125,19 +127,18 @@ class Invalidation {
       if (!(*old)->LooksLike(**now)) StaleEntry(directory, **old, **now);
       ++old, ++now;
     }
-    if (listing_changed) fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0);
+    if (listing_changed) StaleListing(directory);
   }
 
   // What the directory was is not here any more: all is stale that the kernel may know of it, also that there is no such
   // name. A hard link's other names, if they are gone, are believed until the kernel's time for them is over.
-  void StaleDirectory(const Inodes::Known& directory, const Listing& after) {
+  void StaleChildren(const Inodes::Known& directory, const Listing& after) {
     for (const Inodes::Child& child : ChildrenOf(directory.number)) {
       if (!child.directory && !Has(after, child)) RetainFormer(directory.path + "/" + child.name);
       StaleName(directory.number, child.name);
       StaleAttributes(child.number);
     }
     for (const EntryPtr& entry : after) StaleName(directory.number, entry->name);
-    fuse_lowlevel_notify_inval_inode(session_, directory.number, 0, 0);
   }
 
   const std::vector<Inodes::Child>& ChildrenOf(uint64_t directory) {
@@ -168,6 +169,8 @@ class Invalidation {
     int result = ExpireEntry(session_, directory, name);
     if (result == -ENOSYS) fuse_lowlevel_notify_inval_entry(session_, directory, name.data(), name.size());
   }
+
+  void StaleListing(uint64_t directory) { fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0); }
 
   void StaleAttributes(uint64_t inode) { fuse_lowlevel_notify_inval_inode(session_, inode, -1, 0); }
 
