@@ -2,6 +2,7 @@
 
 #include <limits.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
@@ -60,6 +61,12 @@ std::vector<std::string> CatalogTree::LoadedObjects() {
   std::vector<std::string> objects{root_->object()};
   for (const auto& [path, catalog] : Loaded()) objects.push_back(catalog->object());
   return objects;
+}
+
+bool CatalogTree::HasLoaded(const std::string& object) {
+  if (root_->object() == object) return true;
+  std::lock_guard<std::mutex> lock(catalogs_mutex_);
+  return std::any_of(catalogs_.begin(), catalogs_.end(), [&](auto& each) { return each.second->object() == object; });
 }
 
 CatalogTree::Use::Use(std::shared_ptr<CatalogTree> tree) : tree_(std::move(tree)) {

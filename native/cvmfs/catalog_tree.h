@@ -29,6 +29,8 @@ class CatalogTree {
   // The catalog that lists `directory`, and has all below it except where others are mounted.
   std::shared_ptr<const Catalog> CatalogOf(const std::string& directory);
   std::vector<std::string> LoadedObjects();
+  // Whether a catalog of the tree was ever here: then somebody may have been shown what it holds.
+  bool HasLoaded(const std::string& object);
 
   // A request that works on the tree, so that the end of all of them can be waited for.
   class Use {

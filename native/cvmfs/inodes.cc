@@ -147,6 +147,15 @@ std::vector<Inodes::Known> Inodes::Directories() {
   return directories;
 }
 
+std::unordered_map<uint64_t, std::vector<Inodes::Child>> Inodes::Children() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::unordered_map<uint64_t, std::vector<Child>> children;
+  for (const auto& [number, node] : nodes_) {
+    if (node.parent) children[node.parent->number].push_back({number, node.name, node.identity, node.directory});
+  }
+  return children;
+}
+
 std::vector<uint64_t> Inodes::Others() {
   std::lock_guard<std::mutex> lock(mutex_);
   std::vector<uint64_t> others;

@@ -44,6 +44,14 @@ class Inodes {
   };
   // Inodes with children that the kernel knows, or may know not to exist.
   std::vector<Known> Directories();
+  struct Child {
+    uint64_t number;
+    std::string name;
+    PathHash identity;
+    bool directory;
+  };
+  // What the kernel knows in each directory, by the directory's number.
+  std::unordered_map<uint64_t, std::vector<Child>> Children();
   // The numbers of all that are no directories.
   std::vector<uint64_t> Others();
   size_t size();

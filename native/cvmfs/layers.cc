@@ -87,4 +87,9 @@ bool IsCutOff(CatalogTree& tree, std::string directory) {
   return false;
 }
 
+bool IsCutOffAround(CatalogTree& tree, const std::string& directory) {
+  if (!IsInLayers(directory)) return false;
+  return IsReplaced(tree, directory) || IsCutOff(tree, directory.substr(0, directory.rfind('/')));
+}
+
 }  // namespace thinlayer::cvmfs

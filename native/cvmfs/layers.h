@@ -25,6 +25,8 @@ bool IsOpaque(CatalogTree& tree, const std::string& directory);
 
 // Whether that, or a directory around it, is opaque: overlayfs then has nothing to merge with it, and would list its whiteouts.
 bool IsCutOff(CatalogTree& tree, std::string directory);
+// The same, but for what the directory itself holds.
+bool IsCutOffAround(CatalogTree& tree, const std::string& directory);
 
 }  // namespace thinlayer::cvmfs
 

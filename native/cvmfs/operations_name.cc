@@ -35,9 +35,9 @@ void ForgetMany(fuse_req_t request, size_t count, fuse_forget_data* forgets) {
 void GetAttr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
   Serve(request, [inode](fuse_req_t r, Repository& repository) {
     CatalogTree::Use tree = repository.UseTree();
-    EntryPtr entry = repository.EntryOf(*tree.tree(), inode);
+    auto [entry, provisional] = repository.ShownOf(*tree.tree(), inode);
     struct stat status = repository.Stat(*entry, inode);
-    fuse_reply_attr(r, &status, repository.options.kernel_cache_seconds);
+    fuse_reply_attr(r, &status, provisional ? 0 : repository.options.kernel_cache_seconds);
   });
 }
 

@@ -6,7 +6,9 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace thinlayer::cvmfs {
 namespace {
@@ -28,45 +30,66 @@ class Invalidation {
       : repository_(repository), session_(session), before_(before), after_(after) {}
 
   void Run() {
-    EntryPtr before = before_.Find(""), after = after_.Find("");
+    EntryPtr before = IfHere([&] { return before_.Find(""); }).value_or(nullptr);
+    EntryPtr after = Having([&] { return after_.Find(""); }).value_or(nullptr);
     if (!before || !after || !before->LooksLike(*after)) StaleAttributes(kRootInode);
     for (const Inodes::Known& directory : repository_.inodes.Directories()) Compare(directory);
   }
 
  private:
   void Compare(const Inodes::Known& directory) {
-    auto before = Listed(before_, directory.path, false);
-    if (!before) return;  // never listed nor looked into: its catalog is not even here
-    if (IsSame(directory.path)) return;
-    auto after = Listed(after_, directory.path, true);
-    CompareListings(directory.number, *before, after.value_or(Listing()));
+    auto catalog = LookedInto(directory.path);
+    if (!catalog || IsSame(**catalog, directory.path)) return;
+    auto after = Having([&] { return Listed(after_, directory.path); });
+    auto before = IfHere([&] { return Listed(before_, directory.path); });
+    if (before) CompareListings(directory.number, *before, after.value_or(Listing()));
+    else StaleChildren(directory, after.value_or(Listing()));
+    if (!before || !after) StaleListing(directory.number);
   }
 
-  bool IsSame(const std::string& path) {
-    try {
-      auto before = before_.CatalogOf(path), after = after_.CatalogOf(path);
-      return before->object() == after->object() && IsCutOffAlike(before->mountpoint());
-    } catch (const Missing&) {
-      return false;
-    } catch (const Fault&) {
-      return false;
-    }
+  // Nothing if the kernel can know nothing of what is in there. A tree remembers each catalog that it was asked for, also
+  // when its file is gone; what is the same in the next revision is handed on to that (IsSame), however long ago it was.
+  std::optional<std::shared_ptr<const Catalog>> LookedInto(const std::string& path) {
+    return IfHere([&] { return before_.CatalogOf(path); });
+  }
+
+  bool IsSame(const Catalog& before, const std::string& path) {
+    auto after = Having([&] { return after_.CatalogOf(path); });
+    return after && before.object() == (*after)->object() && IsCutOffAlike(before.mountpoint());
   }
 
   // Whether a catalog's whiteouts are shown may depend on those around it.
   bool IsCutOffAlike(const std::string& mountpoint) {
-    return repository_.IsCutOff(before_, mountpoint) == repository_.IsCutOff(after_, mountpoint);
+    auto before = IfHere([&] { return repository_.IsCutOffAround(before_, mountpoint); });
+    return before && before == Having([&] { return repository_.IsCutOffAround(after_, mountpoint); });
   }
 
-  // Nothing if its catalog cannot be had.
-  std::optional<Listing> Listed(CatalogTree& tree, const std::string& path, bool fetch) {
+  Listing Listed(CatalogTree& tree, const std::string& path) {
+    Listing listing = repository_.List(tree, path);
+    std::sort(listing.begin(), listing.end(), [](auto& a, auto& b) { return a->name < b->name; });
+    return listing;
+  }
+
+  // Nothing if it takes a catalog that is not in the cache.
+  template <typename Work>
+  auto IfHere(Work work) -> std::optional<decltype(work())> {
+    try {
+      return work();
+    } catch (const Missing&) {
+      return std::nullopt;
+    } catch (const Fault&) {
+      return std::nullopt;
+    }
+  }
+
+  // Nothing if it takes a catalog that cannot be had.
+  template <typename Work>
+  auto Having(Work work) -> std::optional<decltype(work())> {
     for (;;) {
       try {
-        Listing listing = repository_.List(tree, path);
-        std::sort(listing.begin(), listing.end(), [](auto& a, auto& b) { return a->name < b->name; });
-        return listing;
+        return work();
       } catch (const Missing& missing) {
-        if (!fetch || !Fetch(missing)) return std::nullopt;
+        if (!Fetch(missing)) return std::nullopt;
       } catch (const Fault&) {
         return std::nullopt;
       }
@@ -94,7 +117,7 @@ class Invalidation {
       if (order != 0) {
         listing_changed = true;
         if (order < 0) repository_.inodes.Retain(*old);
-        StaleName(directory, order < 0 ? **old++ : **now++);
+        StaleName(directory, (order < 0 ? *old++ : *now++)->name);
         continue;
       }
       if ((*old)->identity != (*now)->identity) {
@@ -104,21 +127,50 @@ class Invalidation {
       if (!(*old)->LooksLike(**now)) StaleEntry(directory, **old, **now);
       ++old, ++now;
     }
-    if (listing_changed) fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0);
+    if (listing_changed) StaleListing(directory);
+  }
+
+  // What the directory was is not here any more: all is stale that the kernel may know of it, also that there is no such
+  // name. A hard link's other names, if they are gone, are believed until the kernel's time for them is over.
+  void StaleChildren(const Inodes::Known& directory, const Listing& after) {
+    for (const Inodes::Child& child : ChildrenOf(directory.number)) {
+      if (!child.directory && !Has(after, child)) RetainFormer(directory.path + "/" + child.name);
+      StaleName(directory.number, child.name);
+      StaleAttributes(child.number);
+    }
+    for (const EntryPtr& entry : after) StaleName(directory.number, entry->name);
+  }
+
+  const std::vector<Inodes::Child>& ChildrenOf(uint64_t directory) {
+    if (!children_) children_ = repository_.inodes.Children();
+    return (*children_)[directory];
+  }
+
+  static bool Has(const Listing& listing, const Inodes::Child& child) {
+    auto found = std::lower_bound(listing.begin(), listing.end(), child.name,
+                                  [](const EntryPtr& entry, const std::string& name) { return entry->name < name; });
+    return found != listing.end() && (*found)->name == child.name && (*found)->identity == child.identity;
+  }
+
+  // Somebody may have the file open: that is worth a fetch of its catalog, where the tree does not remember it.
+  void RetainFormer(const std::string& path) {
+    auto former = Having([&] { return repository_.Find(before_, path); });
+    if (former && *former) repository_.inodes.Retain(*former);
   }
 
   void StaleEntry(uint64_t directory, const Entry& before, const Entry& after) {
-    StaleName(directory, before);
+    StaleName(directory, before.name);
     if (before.identity == after.identity) StaleAttributes(repository_.inodes.NumberOf(after.identity));
   }
 
   // What fails here is not known to the kernel. Expired, not dropped: what is mounted below a name stays mounted, and
   // the next look-up decides whether the name still leads to the same inode.
-  void StaleName(uint64_t directory, const Entry& entry) {
-    const std::string& name = entry.name;
+  void StaleName(uint64_t directory, const std::string& name) {
     int result = ExpireEntry(session_, directory, name);
     if (result == -ENOSYS) fuse_lowlevel_notify_inval_entry(session_, directory, name.data(), name.size());
   }
+
+  void StaleListing(uint64_t directory) { fuse_lowlevel_notify_inval_inode(session_, directory, 0, 0); }
 
   void StaleAttributes(uint64_t inode) { fuse_lowlevel_notify_inval_inode(session_, inode, -1, 0); }
 
@@ -128,6 +180,7 @@ class Invalidation {
   CatalogTree& after_;
   std::string fetched_;
   std::set<std::string> failed_;
+  std::optional<std::unordered_map<uint64_t, std::vector<Inodes::Child>>> children_;  // gathered when first needed
 };
 
 }  // namespace

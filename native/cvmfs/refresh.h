@@ -11,7 +11,8 @@
 namespace thinlayer::cvmfs {
 
 // From the swap on, requests see the new tree. Returns when the kernel was told of all that changed; nested catalogs
-// that changed and that the kernel knows entries of are fetched for that. Not for threads that answer requests.
+// that changed and that the kernel knows entries of are fetched for that, and former ones that the cache lost, if they
+// tell what open files are. Not for threads that answer requests.
 // Throws Missing or Fault if `root` cannot be read: then the former tree stays.
 void Refresh(Repository& repository, fuse_session* session, const std::string& root, uint64_t revision);
 

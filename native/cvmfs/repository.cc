@@ -84,18 +84,30 @@ bool Repository::IsShownOpaque(CatalogTree& tree, const std::string& path, const
   return options.layers && S_ISDIR(entry.mode) && IsInLayers(path) && IsOpaque(tree, path);
 }
 
-bool Repository::IsCutOff(CatalogTree& tree, const std::string& directory) const {
-  return options.layers && cvmfs::IsCutOff(tree, directory);
+bool Repository::IsCutOffAround(CatalogTree& tree, const std::string& directory) const {
+  return options.layers && cvmfs::IsCutOffAround(tree, directory);
 }
 
-EntryPtr Repository::EntryOf(CatalogTree& tree, uint64_t inode) {
+Repository::Shown Repository::ShownOf(CatalogTree& tree, uint64_t inode) {
   std::string path = inodes.PathOf(inode);
-  EntryPtr entry = Find(tree, path);
-  if (entry && inodes.Is(inode, entry->identity)) return entry;
+  try {
+    EntryPtr entry = Find(tree, path);
+    if (entry && inodes.Is(inode, entry->identity)) return {entry, false};
+  } catch (const Missing& missing) {
+    // Attributes that were shown already must not be followed by those of before: one that was evicted is fetched.
+    EntryPtr former = tree.HasLoaded(missing.object) ? nullptr : FormerEntryOf(inode, path);
+    if (!former) throw;
+    return {former, true};
+  }
+  EntryPtr former = FormerEntryOf(inode, path);
+  if (!former) throw Fault{ESTALE};
+  return {former, false};
+}
+
+EntryPtr Repository::FormerEntryOf(uint64_t inode, const std::string& path) {
   if (EntryPtr retained = inodes.Retained(inode)) return retained;
   EntryPtr before = FindBefore(path);
-  if (before && inodes.Is(inode, before->identity)) return before;
-  throw Fault{ESTALE};
+  return before && inodes.Is(inode, before->identity) ? before : nullptr;
 }
 
 // Nothing is fetched for a revision that is over.

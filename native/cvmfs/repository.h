@@ -97,11 +97,18 @@ class Repository {
   EntryPtr FindChild(CatalogTree& tree, const std::string& directory, const std::string& name) const;
   std::vector<EntryPtr> List(CatalogTree& tree, const std::string& directory) const;
   bool IsShownOpaque(CatalogTree& tree, const std::string& path, const Entry& entry) const;
-  bool IsCutOff(CatalogTree& tree, const std::string& directory) const;  // see layers.h
+  bool IsCutOffAround(CatalogTree& tree, const std::string& directory) const;  // see layers.h
 
   // What an inode shows. Where its path shows something else by now, or nothing: what it showed before, for who has it
   // open, or looked it up just before a change. Fault{ESTALE} if that is not known.
-  EntryPtr EntryOf(CatalogTree& tree, uint64_t inode);
+  EntryPtr EntryOf(CatalogTree& tree, uint64_t inode) { return ShownOf(tree, inode).entry; }
+  struct Shown {
+    EntryPtr entry;
+    // What it showed before, since the catalog of now is not here: who has a file open does not depend on whether that can be
+    // had. The content is the inode's for ever, attributes may be others by now.
+    bool provisional;
+  };
+  Shown ShownOf(CatalogTree& tree, uint64_t inode);
   // The tree in which a directory is what the inode stands for: `tree`, or the one before.
   std::shared_ptr<CatalogTree> TreeOf(const CatalogTree::Use& tree, uint64_t directory);
 
@@ -113,6 +120,7 @@ class Repository {
 
  private:
   std::mutex mutex_;
+  EntryPtr FormerEntryOf(uint64_t inode, const std::string& path);  // null: not known
   EntryPtr FindBefore(const std::string& path);
   std::shared_ptr<CatalogTree> TreeBefore();
 

@@ -34,7 +34,7 @@ export interface RepositoryFacts {
   readonly revision: number;
   /** Which is asked next; null: none. */
   readonly host: string | null;
-  /** Why no server was heard lately; null while one is. */
+  /** Why no server was heard lately, or why what one has cannot be shown; null while it is. */
   readonly offline: string | null;
   readonly cacheBytes: number;
   /** Null: it is off. */

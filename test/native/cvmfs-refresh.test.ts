@@ -3,10 +3,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 
+import { MadeRepository } from '../cvmfs/made-repository.js';
+import { SourceTree } from '../cvmfs/maker/source-tree.js';
+import type { MountedClient } from '../cvmfs/mounted-client.js';
 import { EIO, MountedFixture, cannotMount, keyOf, readListing } from './cvmfs-fixture.js';
 import { assertSame } from './cvmfs-listing.js';
 
@@ -132,6 +138,123 @@ test('a changed catalog that cannot be had is asked for once', { skip }, async (
   assert.match(await fixture.sh('ls .layers'), /\n/);
 });
 
+test("open files go on while a new revision's catalog cannot be had, and until then", { skip }, async (t) => {
+  const repository = await MadeRepository.make(t);
+  const tree = (revision: number) =>
+    new SourceTree()
+      .file('/d0/held', `start 1${PADDING}middle${PADDING}end 1`)
+      .file('/d0/other', `${revision}`)
+      .nest('/d0');
+  repository.maker.publish(tree(1));
+  const client = await repository.mount(t);
+  await client.sh('cat d0/* > /dev/null; dd if=d0/held iflag=nocache count=0 status=none');
+  const held = await open(join(client.mountpoint, 'd0/held'));
+  t.after(() => held.close());
+  const size = 2 * PADDING.length + 18;
+
+  const nested = repository.maker.publish(tree(2)).nested.get('/d0');
+  assert.ok(nested);
+  const catalog = repository.maker.catalogFile(nested);
+  renameSync(catalog, `${catalog}.late`);
+  await client.ask('POST', '/refresh');
+  await letGo(client);
+  assert.equal((await held.stat()).size, size);
+  assert.equal(await textAt(held, size - 5), 'end 1');
+  await assert.rejects(client.sh('cat d0/other'), /Input\/output error/);
+  await client.ask('POST', '/refresh');
+  await letGo(client);
+  assert.equal((await held.stat()).size, size);
+  assert.equal(await textAt(held, PADDING.length + 7, 6), 'middle');
+
+  renameSync(`${catalog}.late`, catalog);
+  await client.until(async () => (await client.sh('cat d0/other || true')) === '2');
+  assert.equal((await held.stat()).size, size);
+});
+
+test('an empty directory whose new catalog cannot be had is not taken for empty', { skip }, async (t) => {
+  const repository = await MadeRepository.make(t);
+  const { maker } = repository;
+  maker.publish(new SourceTree().directory('/d0').nest('/d0'));
+  const client = await repository.mount(t, { settings: { CVMFS_KCACHE_TIMEOUT: '3600' } });
+  assert.equal(await client.sh('ls d0'), '');
+  const nested = maker.publish(new SourceTree().file('/d0/late', '').nest('/d0')).nested.get('/d0');
+  assert.ok(nested);
+  renameSync(maker.catalogFile(nested), `${maker.catalogFile(nested)}.late`);
+  await client.ask('POST', '/refresh');
+  await assert.rejects(client.sh('ls d0'), /Input\/output error/);
+});
+
+/** Opens a file of a nested catalog, says so, and tells of it what it is when it is told to. */
+const NESTED_HOLDER = `
+import os, sys
+file = open(sys.argv[1] + '/nested/a', 'rb')
+print('open', flush=True)
+sys.stdin.readline()
+print(os.fstat(file.fileno()).st_size, flush=True)
+sys.stdin.readline()
+`;
+
+test(
+  "who has a file open does not wait for a new revision's catalog",
+  { skip, timeout: 60_000 },
+  async (t) => {
+    const fixture = await MountedFixture.make(t, REVISIONS, { kernelCacheSeconds: 0 });
+    const holder = spawn('python3', ['-c', NESTED_HOLDER, fixture.mountpoint], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines = createInterface(holder.stdout)[Symbol.asyncIterator]();
+    assert.equal((await lines.next()).value, 'open');
+    let answer: (errno: number) => void = () => undefined;
+    const asked = new Promise<void>((resolve) => {
+      fixture.answer = ({ path }) => {
+        if (path !== '/nested') return null;
+        resolve();
+        return new Promise((answered) => (answer = answered));
+      };
+    });
+    const shown = fixture.show('thin/rev-2-delta');
+    await asked;
+    holder.stdin.write('go\n');
+    assert.equal((await lines.next()).value, '10');
+    answer(EIO);
+    await shown;
+    holder.stdin.end();
+  },
+);
+
+test(
+  'a revision whose root catalog is none is not told to be shown, and a restart goes on without it',
+  { skip },
+  async (t) => {
+    const repository = await MadeRepository.make(t);
+    const { maker } = repository;
+    const { hash } = maker.publish(new SourceTree().file('/f', '1'));
+    const client = await repository.mount(t);
+    const none = maker.objects.put(Buffer.from('no catalog at all'), 'C', 'sha1');
+    maker.writeManifest({ C: none.bytes.toString('hex'), B: '17', S: '2', T: '1700000002' });
+    await assert.rejects(
+      client.ask('POST', '/refresh') as Promise<unknown>,
+      /root catalog .* cannot be read/,
+    );
+    const showsTheFirst = async (): Promise<void> => {
+      const { revision, offline } = await client.status();
+      assert.equal(revision, 1);
+      assert.match(offline ?? '', /root catalog .* cannot be read/);
+      assert.equal(((await client.ask('GET', '/revision')) as { root: string }).root, hash);
+      assert.equal(await client.sh('cat f'), '1');
+    };
+    await showsTheFirst();
+    await client.end();
+    await client.launch();
+    await showsTheFirst();
+
+    maker.publish(new SourceTree().file('/f', '3'), { revision: 3 });
+    await client.ask('POST', '/refresh');
+    assert.equal((await client.status()).offline, null);
+    assert.equal(await client.sh('cat f'), '3');
+  },
+);
+
 test('readers during 50 changes of revision see one revision or the other', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, REVISIONS);
   const readers = fixture.sh(
@@ -149,3 +272,72 @@ test('readers during 50 changes of revision see one revision or the other', { sk
   );
   assert.equal(await fixture.sh('wc -c < README'), '48\n');
 });
+
+/** More catalogs than connections are kept open to: of each but the last ones, nothing but its file is left. */
+const CATALOGS = 60;
+/** So that no read of its beginning brings its end into the kernel's cache. */
+const PADDING = ' '.repeat(3_000_000);
+
+function treeOf(revision: number): SourceTree {
+  const tree = new SourceTree();
+  for (let i = 0; i < CATALOGS; ++i) tree.file(`/d${i}/other`, `${i}`).nest(`/d${i}`);
+  tree.file('/d0/changed', `start ${revision}${PADDING}end ${revision}`);
+  tree.file('/d0/touched', 'same', { mtime: 1_700_000_000 + revision });
+  return revision === 1 ? tree.file('/d0/old', 'old\n') : tree.file('/d0/new', 'new\n');
+}
+
+const LOOK = 'ls d0; head -c 7 d0/changed; echo; stat -c %Y d0/touched; cat d0/old d0/new 2>&1 || true';
+
+async function textAt(file: FileHandle, position: number, length = 5): Promise<string> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, position);
+  return buffer.toString('latin1', 0, bytesRead);
+}
+
+/** Contents that are kept open for the next read. */
+async function letGo(client: MountedClient): Promise<void> {
+  const [object] = (await client.ask('GET', '/cache/list')) as { object: string }[];
+  assert.ok(object);
+  await client.ask('POST', `/cache/evict?object=${encodeURIComponent(object.object)}`);
+}
+
+for (const published of [true, false]) {
+  const where = published ? 'and is still published' : 'and is not published any more';
+  test(
+    `a directory whose former catalog the cache lost, ${where}, shows the new revision; open files go on`,
+    { skip },
+    async (t) => {
+      const repository = await MadeRepository.make(t);
+      const before = repository.maker.publish(treeOf(1));
+      const client = await repository.mount(t, { settings: { CVMFS_KCACHE_TIMEOUT: '3600' } });
+      assert.equal(
+        await client.sh(LOOK),
+        'changed\nold\nother\ntouched\nstart 1\n1700000001\nold\ncat: d0/new: No such file or directory\n',
+      );
+      const held = await open(join(client.mountpoint, 'd0/changed'));
+      t.after(() => held.close());
+      assert.equal((await held.stat()).size, PADDING.length + 12);
+      await client.sh(`for ((i = 0; i < ${CATALOGS}; ++i)); do cat d$i/other; done`);
+      const former = before.nested.get('/d0');
+      assert.ok(former);
+      rmSync(join(client.cache, former.hash.slice(0, 2), `${former.hash.slice(2)}C`));
+
+      const { maker } = repository;
+      maker.publish(treeOf(2));
+      if (!published) rmSync(maker.catalogFile(former));
+      await client.ask('POST', '/refresh');
+
+      const shown =
+        'changed\nnew\nother\ntouched\nstart 2\n1700000002\ncat: d0/old: No such file or directory\nnew\n';
+      assert.equal(await client.sh(LOOK), shown);
+      await letGo(client);
+      assert.equal(await textAt(held, PADDING.length + 7), 'end 1');
+      assert.equal((await held.stat()).size, PADDING.length + 12);
+      // Now the revision that it was opened in is not even the one before.
+      maker.publish(treeOf(2).file('/more', ''));
+      await client.ask('POST', '/refresh');
+      await letGo(client);
+      assert.equal(await textAt(held, PADDING.length + 7), 'end 1');
+      assert.equal(await client.sh(LOOK), shown);
+    },
+  );
+}

@@ -17,14 +17,14 @@ import type { Objects } from './objects.js';
 import { Starts } from './prefetch/starts.js';
 import { provide } from './provide.js';
 import { Repository } from './repository.js';
-import type { RepositoryEvent } from './repository.js';
+import type { RepositoryOptions } from './repository.js';
 import { readMasterKey } from './trust.js';
 
 export function openRepository(
   { config, files, signal }: ClientOptions,
   fetcher: Fetcher,
   objects: Objects,
-  onEvent: (event: RepositoryEvent) => void,
+  told: Pick<RepositoryOptions, 'onEvent' | 'show'>,
 ): Promise<Repository> {
   return Repository.open(
     {
@@ -36,7 +36,7 @@ export function openRepository(
       objects,
       clock: SYSTEM_CLOCK,
       ...(config.maxTtlSeconds !== null && { maxTtlSeconds: config.maxTtlSeconds }),
-      onEvent,
+      ...told,
     },
     signal,
   );

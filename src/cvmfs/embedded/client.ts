@@ -25,7 +25,7 @@ import type { Starts } from './prefetch/starts.js';
 import { hashText, objectPath } from './object-id.js';
 import { Objects } from './objects.js';
 import type { Repository } from './repository.js';
-import type { RepositoryEvent } from './repository.js';
+import type { RepositoryEvent, RepositoryFacts } from './repository.js';
 import { ShownRevision } from './shown-revision.js';
 
 /** How often the cache learns what was opened. */
@@ -61,7 +61,7 @@ export interface ClientStatus {
   readonly version: string;
   readonly revision: number;
   readonly root: string;
-  /** Why no server was heard lately; null while one is. */
+  /** Why no server was heard lately, or why what one has cannot be shown; null while it is. */
   readonly offline: string | null;
   /** What could not be read last, and why; null: nothing, lately. Absent in older ones. */
   readonly failure?: string | null;
@@ -121,9 +121,10 @@ export class Client {
       const { directory, quotaBytes } = config.cache;
       const cache = await Cache.open({ directory, limit: quotaBytes ?? Infinity, clock: SYSTEM_CLOCK });
       const objects = new Objects(cache, fetcher, () => external.fetcher);
-      // Nothing happens to the repository before it is followed: the client is there by then.
+      // Nothing happens to the repository before it is shown: the client is there by then.
       const onEvent = (event: RepositoryEvent) => client.#shown.note(event);
-      const repository = await openRepository(options, fetcher, objects, onEvent);
+      const show = (next: RepositoryFacts) => client.#shown.show(next);
+      const repository = await openRepository(options, fetcher, objects, { onEvent, show });
       const pins = new CatalogPins(cache);
       // Nothing starts before the client is there to be told of it.
       const noteUsed = () => void client.#noteUsed(objects);
@@ -198,8 +199,8 @@ export class Client {
    */
   async refresh(): Promise<ClientStatus> {
     await this.#repository.refresh();
-    const failure = this.#repository.facts.offline ?? (await this.#shown.failure);
-    if (failure) throw failure;
+    const { offline } = this.#repository.facts;
+    if (offline) throw offline;
     return this.status();
   }
 
@@ -207,8 +208,10 @@ export class Client {
     clearInterval(this.#usage);
     clearTimeout(this.#settling);
     await this.#starts?.close();
+    // A refresh under way ends with the mount; that it does is no news.
+    const closed = this.#repository.close();
     await this.#mount.unmount();
-    await this.#repository.close();
+    await closed;
     await Promise.all([this.#fetcher.close(), this.#external.close()]);
   }
 
@@ -216,12 +219,12 @@ export class Client {
     const { log, config } = this.#options;
     const warning = quotaWarning(cache.facts, config.fqrn);
     if (warning !== null) log.warn({ repository: config.fqrn }, warning);
-    if (this.#repository.facts.offline) this.#shown.warnOffline(this.#repository.facts.offline);
     try {
-      await this.#shown.show();
+      await this.#repository.show();
     } catch (error) {
       throw await undone(error, () => this.unmount());
     }
+    if (this.#repository.facts.offline) this.#shown.warnOffline(this.#repository.facts.offline);
     void this.#repository.follow();
     this.#settling = setTimeout(() => void this.#settle(cache), SETTLED_MS).unref();
   }

@@ -15,7 +15,7 @@ const MOST = 1000;
 
 export interface DamageOptions {
   readonly cache: Cache;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'ticks'>;
   readonly log: { warn(facts: object, message: string): void };
 }
 
@@ -41,12 +41,12 @@ export class Damage {
 
   #wasSound(object: string): boolean {
     const at = this.#sound.get(object);
-    return at !== undefined && this.#options.clock.now() - at < SOUND_MS;
+    return at !== undefined && this.#options.clock.ticks() - at < SOUND_MS;
   }
 
   #noteSound(object: string): void {
     if (this.#sound.size >= MOST) this.#sound.clear();
-    this.#sound.set(object, this.#options.clock.now());
+    this.#sound.set(object, this.#options.clock.ticks());
   }
 }
 

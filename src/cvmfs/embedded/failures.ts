@@ -22,11 +22,11 @@ interface Failure {
 
 export class Failures {
   readonly #log: { error(facts: object, message: string): void };
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'ticks'>;
   readonly #failures = new Map<string, Failure>();
   #latest: { readonly text: string; readonly at: number } | null = null;
 
-  constructor(log: { error(facts: object, message: string): void }, clock: Clock) {
+  constructor(log: { error(facts: object, message: string): void }, clock: Pick<Clock, 'ticks'>) {
     this.#log = log;
     this.#clock = clock;
   }
@@ -41,7 +41,7 @@ export class Failures {
     { code, message }: ThinlayerError,
     took: number,
   ): void {
-    const now = this.#clock.now();
+    const now = this.#clock.ticks();
     const before = this.#failures.get(object);
     const text = `${path} cannot be read: ${message}`;
     const isNews = before?.text !== text || now - before.told >= AGAIN_MS;
@@ -54,11 +54,11 @@ export class Failures {
 
   isRefused(object: string): boolean {
     const failure = this.#failures.get(object);
-    return failure !== undefined && this.#clock.now() < failure.until;
+    return failure !== undefined && this.#clock.ticks() < failure.until;
   }
 
   /** What failed last; null: nothing, lately. */
   get latest(): string | null {
-    return this.#latest && this.#clock.now() - this.#latest.at < EXPLAINS_MS ? this.#latest.text : null;
+    return this.#latest && this.#clock.ticks() - this.#latest.at < EXPLAINS_MS ? this.#latest.text : null;
   }
 }

@@ -20,7 +20,7 @@ export interface ProvideContext {
   readonly pins: CatalogPins;
   readonly damage: Damage;
   readonly failures: Failures;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'ticks'>;
   /** See CvmfsMount. */
   readonly letGo: () => void;
 }
@@ -29,14 +29,14 @@ export interface ProvideContext {
 export async function provide(context: ProvideContext, miss: Miss): Promise<number> {
   const { damage, pins, failures, clock } = context;
   if (failures.isRefused(miss.object)) return constants.errno.EIO;
-  const began = clock.now();
+  const began = clock.ticks();
   try {
     if (miss.damaged) await damage.clear(miss);
     await fetchMissed(context, miss);
     if (miss.object.endsWith('C')) pins.hold(miss.object);
     return 0;
   } catch (failure) {
-    failures.failed(miss, asThinlayerError(failure), clock.now() - began);
+    failures.failed(miss, asThinlayerError(failure), clock.ticks() - began);
     return constants.errno.EIO;
   }
 }

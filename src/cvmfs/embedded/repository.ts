@@ -1,6 +1,6 @@
 /**
- * One repository as it is now: its root catalog, kept current. When no server answers, or none can be trusted, it goes on
- * with what it has, and says so.
+ * One repository as it is shown: its root catalog, kept current. When no server answers, none can be trusted, or what a server has
+ * cannot be shown, it goes on with what it has, and says so.
  */
 
 import { ThinlayerError, asThinlayerError } from '../../core/errors.js';
@@ -9,6 +9,7 @@ import type { Breadcrumb } from './cache/breadcrumb.js';
 import type { Pinned } from './config/client-config.js';
 import { fetchRoot, loadTrusted } from './load.js';
 import type { LoadContext, Trusted } from './load.js';
+import { objectPath } from './object-id.js';
 import type { ObjectId } from './object-id.js';
 import type { FetchHow } from './objects.js';
 import { checkRevision } from './trust.js';
@@ -16,23 +17,25 @@ import { checkRevision } from './trust.js';
 export interface RepositoryFacts extends Breadcrumb {
   /** Null: the repository was opened from the cache alone, and no server has been heard since. */
   readonly trusted: Trusted | null;
-  /** Why the last attempt to hear of a new revision failed. */
+  /** Why the last attempt to hear of a new revision, and to show it, failed. */
   readonly offline: ThinlayerError | null;
   /** Milliseconds since 1970. */
   readonly heardAt: number | null;
 }
 
 export type RepositoryEvent =
-  /** The new root catalog is in the cache; from now on it is pinned, and the one before no longer. */
-  | { readonly type: 'revision'; readonly root: ObjectId; readonly revision: number }
-  | { readonly type: 'offline'; readonly error: ThinlayerError }
-  | { readonly type: 'online' };
+  { readonly type: 'offline'; readonly error: ThinlayerError } | { readonly type: 'online' };
 
 export interface RepositoryOptions extends Omit<LoadContext, 'signal'> {
   /** A state to stay at, in place of the newest. */
   readonly pinned?: Pinned | null;
   /** CVMFS_MAX_TTL. */
   readonly maxTtlSeconds?: number;
+  /**
+   * What they tell of becomes what users see; the root catalog is pinned in the cache. Rejects if it cannot be read: then users see
+   * what they saw before.
+   */
+  readonly show: (next: RepositoryFacts) => Promise<void>;
   readonly onEvent: (event: RepositoryEvent) => void;
 }
 
@@ -46,18 +49,21 @@ const LONGEST_TTL_SECONDS = 86_400;
 export class Repository {
   readonly #options: RepositoryOptions;
   readonly #closed = new AbortController();
+  /** What was shown last, by whichever process: as long as nothing is shown, there is this to go back to. */
+  readonly #known: Breadcrumb | null;
   #facts: RepositoryFacts;
   #refreshing: Promise<void> | null = null;
 
-  private constructor(options: RepositoryOptions, facts: RepositoryFacts) {
+  private constructor(options: RepositoryOptions, facts: RepositoryFacts, known: Breadcrumb | null) {
     this.#options = options;
     this.#facts = facts;
+    this.#known = known;
     options.objects.cache.pin(facts.root);
   }
 
   /**
    * Verified from a server; or else as it was last seen, if the cache still holds that root catalog (`offline` in its
-   * facts says why). Rejects as `loadTrusted` does, when there is neither; with `aborted` when `signal` says so.
+   * facts says why). Rejects as `loadTrusted` does, when there is neither; with `aborted` when `signal` says so. `show` comes next.
    */
   static async open(options: RepositoryOptions, signal?: AbortSignal): Promise<Repository> {
     const { fqrn, objects, clock } = options;
@@ -65,38 +71,42 @@ export class Repository {
       // Few are: the others need not wait until it is loaded.
       const { loadPinned } = await import('./pinned.js');
       const state = await loadPinned({ ...options, signal }, options.pinned);
-      return new Repository(options, { ...state, offline: null, heardAt: clock.now() });
+      return new Repository(options, { ...state, offline: null, heardAt: clock.now() }, null);
     }
     const known = await readBreadcrumb(objects.cache.directory, fqrn);
     try {
       const trusted = await loadTrusted({ ...options, signal }, known, null);
       if (!trusted) throw new ThinlayerError('internal', `manifest of ${fqrn} was not loaded`);
-      const seen = breadcrumb(trusted);
-      await writeBreadcrumb(objects.cache.directory, fqrn, seen);
-      return new Repository(options, { ...seen, trusted, offline: null, heardAt: clock.now() });
+      const facts = { ...breadcrumb(trusted), trusted, offline: null, heardAt: clock.now() };
+      return new Repository(options, facts, known);
     } catch (error) {
       if (signal?.aborted) throw error;
-      return await Repository.#openOffline(options, known, asThinlayerError(error));
+      return new Repository(options, await offlineFacts(options, known, asThinlayerError(error)), known);
     }
-  }
-
-  static async #openOffline(
-    options: RepositoryOptions,
-    known: Breadcrumb | null,
-    offline: ThinlayerError,
-  ): Promise<Repository> {
-    if (!known || !(await options.objects.cache.find(known.root))) throw offline;
-    checkRevision(known.revision, options.blacklist, options.fqrn);
-    return new Repository(options, { ...known, trusted: null, offline, heardAt: null });
   }
 
   get facts(): RepositoryFacts {
     return this.#facts;
   }
 
-  /** For a root catalog that the cache lost, or holds damaged. Rejects with what it needs, if no server was heard of it. */
-  async fetchRootAnew(): Promise<void> {
-    const { root, trusted, offline } = this.#facts;
+  /**
+   * Shows what was opened; if that cannot be, what was shown before, as though no server had been heard. Once, and before anything
+   * is followed. Rejects if there is neither.
+   */
+  async show(): Promise<void> {
+    try {
+      await this.#adopt(this.#facts);
+    } catch (error) {
+      await this.#adopt(await this.#former(asThinlayerError(error)));
+    }
+    await this.#leaveBreadcrumb();
+  }
+
+  /**
+   * For a root catalog, shown or about to be, that the cache lost, or holds damaged. Rejects with what it needs, if no server was
+   * heard of it.
+   */
+  async fetchRootAnew({ root, trusted, offline }: RepositoryFacts): Promise<void> {
     await this.#options.objects.cache.evict(root);
     if (this.#options.pinned) {
       const { fetchPinnedRoot } = await import('./pinned.js');
@@ -150,22 +160,40 @@ export class Repository {
     const context = { ...this.#options, signal: this.#closed.signal };
     try {
       const trusted = await loadTrusted(context, this.#facts, this.#facts.root);
-      if (trusted) await this.#adopt(trusted);
+      if (trusted) await this.#adopt({ ...this.#facts, ...breadcrumb(trusted), trusted });
+      if (trusted) await this.#leaveBreadcrumb();
       this.#online();
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#offline(asThinlayerError(error));
     }
   }
 
-  async #adopt(trusted: Trusted): Promise<void> {
-    const { fqrn, objects, onEvent } = this.#options;
+  /** They are the facts from when users see them. If these cannot, all is as it was. */
+  async #adopt(next: RepositoryFacts): Promise<void> {
+    const { cache } = this.#options.objects;
     const before = this.#facts.root;
-    const seen = breadcrumb(trusted);
-    objects.cache.pin(seen.root);
-    this.#facts = { ...this.#facts, ...seen, trusted };
-    objects.cache.unpin(before);
-    onEvent({ type: 'revision', root: seen.root, revision: seen.revision });
-    await writeBreadcrumb(objects.cache.directory, fqrn, seen);
+    cache.pin(next.root);
+    try {
+      await this.#options.show(next);
+    } catch (error) {
+      cache.unpin(next.root);
+      throw error;
+    }
+    this.#facts = next;
+    cache.unpin(before);
+  }
+
+  async #former(failure: ThinlayerError): Promise<RepositoryFacts> {
+    const { root, trusted } = this.#facts;
+    const known = this.#known;
+    if (!trusted || !known || objectPath(known.root) === objectPath(root)) throw failure;
+    return await offlineFacts(this.#options, known, failure);
+  }
+
+  /** The next process begins with what could be shown, and takes nothing older. */
+  async #leaveBreadcrumb(): Promise<void> {
+    const { fqrn, objects, pinned } = this.#options;
+    if (!pinned && this.#facts.trusted) await writeBreadcrumb(objects.cache.directory, fqrn, this.#facts);
   }
 
   #online(): void {
@@ -178,6 +206,17 @@ export class Repository {
     this.#facts = { ...this.#facts, offline: error };
     this.#options.onEvent({ type: 'offline', error });
   }
+}
+
+/** Rejects with `offline` if the cache holds nothing to go on with. */
+async function offlineFacts(
+  { fqrn, blacklist, objects }: RepositoryOptions,
+  known: Breadcrumb | null,
+  offline: ThinlayerError,
+): Promise<RepositoryFacts> {
+  if (!known || !(await objects.cache.find(known.root))) throw offline;
+  checkRevision(known.revision, blacklist, fqrn);
+  return { ...known, trusted: null, offline, heardAt: null };
 }
 
 function breadcrumb({ manifest }: Trusted): Breadcrumb {

@@ -7,7 +7,7 @@ import { withoutPassword } from './fetch/failover.js';
 import type { Route } from './fetch/routes.js';
 import type { CvmfsMount } from './mount.js';
 import { hashText, objectPath } from './object-id.js';
-import type { Repository, RepositoryEvent } from './repository.js';
+import type { Repository, RepositoryEvent, RepositoryFacts } from './repository.js';
 
 export interface ShownRevisionOptions {
   readonly config: ClientConfig;
@@ -21,46 +21,28 @@ export interface ShownRevisionOptions {
 
 export class ShownRevision {
   readonly #options: ShownRevisionOptions;
-  #latest: Promise<ThinlayerError | null> = Promise.resolve(null);
 
   constructor(options: ShownRevisionOptions) {
     this.#options = options;
   }
 
-  /** Settles when the newest revision is under the mount, with why it cannot be. */
-  get failure(): Promise<ThinlayerError | null> {
-    return this.#latest;
-  }
-
-  /** The revision of the repository's facts becomes the one under the mount. Rejects if it cannot be read: the former one stays. */
-  async show(): Promise<void> {
-    const { log, config, repository, mount } = this.#options;
-    const { root, revision } = repository.facts;
+  /** Becomes the one under the mount. Rejects if it cannot be read: the former one stays. */
+  async show(next: RepositoryFacts): Promise<void> {
+    const { log, config, mount } = this.#options;
+    const { root, revision } = next;
     this.tellMagic();
     try {
       await mount.setRoot(objectPath(root), revision);
     } catch (error) {
-      await this.#showAnew(asThinlayerError(error));
+      await this.#showAnew(next, asThinlayerError(error));
     }
     log.info({ repository: config.fqrn, revision }, `${config.fqrn} shows revision ${revision}`);
   }
 
   note(event: RepositoryEvent): void {
     const { log, config } = this.#options;
-    const facts = { repository: config.fqrn };
     if (event.type === 'offline') return this.warnOffline(event.error);
-    if (event.type === 'online') return log.info(facts, `${config.fqrn} hears from a server again`);
-    // One after the other: the last one told is the one that stays.
-    this.#latest = this.#latest
-      .then(() => this.show())
-      .then(
-        () => null,
-        (failure: unknown) => {
-          const error = asThinlayerError(failure);
-          log.error(facts, error.message);
-          return error;
-        },
-      );
+    log.info({ repository: config.fqrn }, `${config.fqrn} hears from a server again`);
   }
 
   warnOffline(error: ThinlayerError): void {
@@ -68,15 +50,12 @@ export class ShownRevision {
     log.warn({ repository: config.fqrn }, `${config.fqrn} goes on with what it has: ${error.message}`);
   }
 
-  /** The magic attributes tell of now. */
+  /** The magic attributes tell of now; those of the revision the mount knows by itself. */
   tellMagic(): void {
-    const { config, repository, mount, version } = this.#options;
-    const { root, revision } = repository.facts;
+    const { config, mount, version } = this.#options;
     const route = this.#options.route();
     mount.setMagic({
       'user.fqrn': config.fqrn,
-      'user.revision': String(revision),
-      'user.root_hash': root.hex,
       'user.host': route?.host ?? config.servers[0] ?? '',
       'user.proxy': route?.proxy ? withoutPassword(route.proxy) : 'DIRECT',
       'user.pid': String(process.pid),
@@ -84,13 +63,13 @@ export class ShownRevision {
     });
   }
 
-  async #showAnew(cause: ThinlayerError): Promise<void> {
+  async #showAnew(next: RepositoryFacts, cause: ThinlayerError): Promise<void> {
     const { log, config, repository, mount } = this.#options;
     if (cause.code !== 'not_found' && cause.code !== 'data_loss') throw cause;
     const why = cause.code === 'not_found' ? 'the cache lost it' : 'it was damaged in the cache';
     log.warn({ repository: config.fqrn }, `${config.fqrn}: the root catalog is fetched anew: ${why}`);
-    await repository.fetchRootAnew();
-    const { root, revision } = repository.facts;
+    await repository.fetchRootAnew(next);
+    const { root, revision } = next;
     await mount.setRoot(objectPath(root), revision).catch((error: unknown) => {
       if (asThinlayerError(error).code !== 'data_loss') throw error;
       throw new ThinlayerError(

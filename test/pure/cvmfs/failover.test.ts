@@ -13,7 +13,9 @@ const P = 'http://p:3128';
 const Q = 'http://q:3128';
 
 function routesOf(hosts: string[], proxies: Proxy[][] = [[null]]) {
-  const clock = { time: 1000, now: () => clock.time, sleep: () => Promise.reject(new Error('not here')) };
+  const sleep = () => Promise.reject(new Error('not here'));
+  // Somebody sets it back all the time.
+  const clock = { time: 0, ticks: () => clock.time, now: () => -clock.time, sleep };
   const random = () => 0.5;
   const routes = new Routes({ hosts, proxies, hostResetMs: 60_000, proxyResetMs: 10_000, clock, random });
   return { routes, clock };

@@ -61,6 +61,16 @@ test('the least recently used go when the quota is reached, the pinned never', a
   assert.deepEqual(await held(cache, 11), [1, 10]);
 });
 
+test('a new limit counts what others put into the directory', async (t) => {
+  const { cache, directory } = await cacheOf(t);
+  const { cache: other } = await cacheOf(t, Infinity, directory);
+  for (let n = 0; n < 10; n++) await put(other, n, 100);
+  await cache.setLimit(400);
+  assert.equal(cache.facts.bytes, 300);
+  const here = [...Array(10).keys()].filter((n) => existsSync(join(directory, objectPath(nth(n)))));
+  assert.equal(here.length, 3);
+});
+
 test('the quota is kept while many objects arrive at once', async (t) => {
   const { cache } = await cacheOf(t, 1000);
   let most = 0;

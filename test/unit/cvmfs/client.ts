@@ -5,12 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
+import { ThinlayerError } from '../../../src/core/errors.js';
 import { EMPTY_BLACKLIST } from '../../../src/cvmfs/embedded/blacklist.js';
 import { Cache } from '../../../src/cvmfs/embedded/cache/cache.js';
 import { FETCH_DEFAULTS, Fetcher } from '../../../src/cvmfs/embedded/fetch/fetcher.js';
 import type { FetchOptions } from '../../../src/cvmfs/embedded/fetch/fetcher.js';
 import { Objects } from '../../../src/cvmfs/embedded/objects.js';
-import type { RepositoryEvent, RepositoryOptions } from '../../../src/cvmfs/embedded/repository.js';
+import type {
+  RepositoryEvent,
+  RepositoryFacts,
+  RepositoryOptions,
+} from '../../../src/cvmfs/embedded/repository.js';
 import { masterKey } from '../../pure/cvmfs/fixtures.js';
 import { RepositoryServer } from './server.js';
 
@@ -22,6 +27,7 @@ export class TestClock {
   time = Date.UTC(2090, 0, 1);
   readonly slept: number[] = [];
   now = (): number => this.time;
+  ticks = (): number => this.time;
   sleep = (milliseconds: number): Promise<void> => {
     this.slept.push(milliseconds);
     this.time += milliseconds;
@@ -55,9 +61,14 @@ export function fetcherOf(t: TestContext, clock: TestClock, options: Partial<Fet
   return fetcher;
 }
 
+export const NO_CATALOG = new ThinlayerError('data_loss', 'the root catalog is none');
+
 export interface Client extends RepositoryOptions {
   readonly clock: TestClock;
   readonly events: RepositoryEvent[];
+  readonly shown: RepositoryFacts[];
+  /** A revision that cannot be shown; null: all can. */
+  unreadable: number | null;
 }
 
 /** Of `NAME.example.org`. */
@@ -71,7 +82,8 @@ export async function clientOf(
   const fetcher = fetcherOf(t, clock, { hosts, ...fetching });
   const cache = await Cache.open({ directory, limit, clock });
   const events: RepositoryEvent[] = [];
-  return {
+  const shown: RepositoryFacts[] = [];
+  const client: Client = {
     fqrn: `${name}.example.org`,
     keys: [masterKey('snap.example.org'), masterKey(`${name}.example.org`)],
     blacklist: EMPTY_BLACKLIST,
@@ -80,7 +92,15 @@ export async function clientOf(
     fetcher,
     clock,
     events,
+    shown,
+    unreadable: null,
+    show: (next) => {
+      if (next.revision === client.unreadable) return Promise.reject(NO_CATALOG);
+      shown.push(next);
+      return Promise.resolve();
+    },
   };
+  return client;
 }
 
 type ClientOptions = Partial<FetchOptions> & { readonly directory?: string; readonly limit?: number };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,4 +52,31 @@ test('a file too large for a configuration is refused unread', (t) => {
   fs.writeFileSync(file, '');
   fs.truncateSync(file, 2 ** 21);
   assert.throws(() => DISK_FILES.read(file), { code: 'invalid_argument', message: /too large/ });
+});
+
+test('a FIFO in place of a configuration is refused, and nobody waits for it', (t) => {
+  const fifo = join(scratch(t), 'default.local');
+  execFileSync('mkfifo', [fifo]);
+  const module = new URL('../../../src/cvmfs/embedded/config/disk-files.js', import.meta.url).href;
+  const script = `import { DISK_FILES } from ${JSON.stringify(module)};
+    try { DISK_FILES.read(process.argv[1]); } catch ({ code, message }) { console.log(code, message); }`;
+  const read = spawnSync(process.execPath, ['--input-type=module', '-e', script, fifo], { timeout: 10_000 });
+  assert.equal(
+    read.stdout.toString(),
+    `failed_precondition cannot read ${fifo}: it is no regular file; put one there, or name another\n`,
+  );
+});
+
+test('a byte order mark at the beginning of a configuration is not read', (t) => {
+  const directory = scratch(t);
+  fs.mkdirSync(join(directory, 'config.d'));
+  fs.writeFileSync(join(directory, 'default.local'), '\uFEFFCVMFS_TIMEOUT=3\nCVMFS_HTTP_PROXY=DIRECT\n');
+  fs.writeFileSync(join(directory, 'config.d/sw.example.org.conf'), 'CVMFS_SERVER_URL=http://a\n');
+  fs.writeFileSync(join(directory, 'key.pub'), '-----BEGIN PUBLIC KEY-----\n');
+  fs.appendFileSync(
+    join(directory, 'config.d/sw.example.org.conf'),
+    `CVMFS_PUBLIC_KEY=${join(directory, 'key.pub')}\n`,
+  );
+  const question = { repository: 'sw.example.org', directory, only: null, environment: {} };
+  assert.equal(loadConfig(question, DISK_FILES).network.timeoutSeconds, 3);
 });

@@ -7,7 +7,8 @@ import { parseBlacklist } from '../../../src/cvmfs/embedded/blacklist.js';
 import { hashText, hexDigest, objectPath, parseObjectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import { Repository } from '../../../src/cvmfs/embedded/repository.js';
 import { fixture, masterKey } from '../../pure/cvmfs/fixtures.js';
-import { clientOf, serverOf, temporaryDirectory } from './client.js';
+import { NO_CATALOG, clientOf, serverOf, temporaryDirectory } from './client.js';
+import type { Client } from './client.js';
 
 const ROOT_7 = 'data/0e/452694aa29a822e75652930254c42a728af184C';
 const CERTIFICATE = 'data/2b/107979dd9a2b7a0e764b41c41a999cd3059154X';
@@ -29,6 +30,12 @@ for (const name of ['shake', 'rmd160', 'plain', 'mixed', 'alt']) {
 }
 
 /** Why it is offline. */
+async function shown(client: Client): Promise<Repository> {
+  const repository = await Repository.open(client);
+  await repository.show();
+  return repository;
+}
+
 function reason({ facts }: Repository): string {
   return facts.offline?.message ?? 'online';
 }
@@ -131,19 +138,23 @@ test('a server whose chain is broken anywhere is left for the next one', async (
   }
 });
 
-test('a new revision is taken at a refresh, told, pinned; an older one is refused, and the mount goes on', async (t) => {
+test('a new revision is taken at a refresh, shown, pinned; an older one is refused, and the mount goes on', async (t) => {
   const server = await serverOf(t, 'thin/rev-1');
   const client = await clientOf(t, 'thin', [server.url]);
-  const repository = await Repository.open(client);
+  const repository = await shown(client);
   const first = repository.facts.root;
   await repository.refresh();
   assert.deepEqual(client.events, []);
+  assert.equal(client.shown.length, 1);
 
   server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
   await repository.refresh();
   const { root, revision } = repository.facts;
   assert.equal(revision, 10);
-  assert.deepEqual(client.events, [{ type: 'revision', root, revision: 10 }]);
+  assert.deepEqual(
+    client.shown.map((each) => each.revision),
+    [7, 10],
+  );
   await client.objects.cache.setLimit(900_000);
   assert.ok(await client.objects.cache.find(root));
   assert.equal(await client.objects.cache.find(first), null);
@@ -156,10 +167,45 @@ test('a new revision is taken at a refresh, told, pinned; an older one is refuse
   await repository.refresh();
   assert.equal(repository.facts.offline, null);
   assert.deepEqual(
-    client.events.slice(1).map(({ type }) => type),
+    client.events.map(({ type }) => type),
     ['offline', 'online'],
   );
   await repository.close();
+});
+
+test('a new revision that cannot be shown leaves everything as it is, and its reason', async (t) => {
+  const directory = temporaryDirectory(t);
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url], { directory });
+  const repository = await shown(client);
+  const before = repository.facts;
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  client.unreadable = 10;
+  await repository.refresh();
+  assert.deepEqual(repository.facts, { ...before, offline: NO_CATALOG });
+  await client.objects.cache.setLimit(1);
+  assert.ok(await client.objects.cache.find(before.root));
+  await repository.close();
+
+  const next = await clientOf(t, 'thin', [server.url], { directory });
+  const again = await Repository.open(next);
+  assert.equal(again.facts.revision, 10);
+  next.unreadable = 10;
+  await again.show();
+  assert.equal(again.facts.revision, 7);
+  assert.equal(again.facts.offline, NO_CATALOG);
+  next.unreadable = null;
+  await again.refresh();
+  assert.equal(again.facts.revision, 10);
+  assert.equal(again.facts.offline, null);
+  await again.close();
+});
+
+test('a first revision that cannot be shown is refused', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url]);
+  client.unreadable = 7;
+  await assert.rejects(shown(client), NO_CATALOG);
 });
 
 test('an unchanged manifest is taken even when the whitelist has expired since', async (t) => {
@@ -179,7 +225,7 @@ test('an unchanged manifest is taken even when the whitelist has expired since',
 test('a client that has seen revision 10 does not open revision 7: it begins with what it has', async (t) => {
   const directory = temporaryDirectory(t);
   const server = await serverOf(t, 'thin/rev-2-delta', 'thin/rev-1');
-  await (await Repository.open(await clientOf(t, 'thin', [server.url], { directory }))).close();
+  await (await shown(await clientOf(t, 'thin', [server.url], { directory }))).close();
   server.layers = ['thin/rev-1'];
   const repository = await Repository.open(await clientOf(t, 'thin', [server.url], { directory }));
   assert.equal(repository.facts.revision, 10);
@@ -196,7 +242,7 @@ test('a client that has seen revision 10 does not open revision 7: it begins wit
 test('without any server it begins with what the cache holds, and hears of the next revision later', async (t) => {
   const directory = temporaryDirectory(t);
   const server = await serverOf(t, 'thin/rev-1');
-  await (await Repository.open(await clientOf(t, 'thin', [server.url], { directory }))).close();
+  await (await shown(await clientOf(t, 'thin', [server.url], { directory }))).close();
   server.misbehave = () => ({ status: 503 });
   const client = await clientOf(t, 'thin', [server.url], { directory });
   const repository = await Repository.open(client);
@@ -210,7 +256,7 @@ test('without any server it begins with what the cache holds, and hears of the n
   assert.equal(repository.facts.trusted?.manifest.revision, 10);
   assert.deepEqual(
     client.events.map(({ type }) => type),
-    ['revision', 'online'],
+    ['online'],
   );
   await repository.close();
 });
@@ -218,7 +264,7 @@ test('without any server it begins with what the cache holds, and hears of the n
 test('a blacklisted certificate or revision is refused, from the cache as well', async (t) => {
   const directory = temporaryDirectory(t);
   const server = await serverOf(t, 'thin/rev-1');
-  await (await Repository.open(await clientOf(t, 'thin', [server.url], { directory }))).close();
+  await (await shown(await clientOf(t, 'thin', [server.url], { directory }))).close();
   const client = await clientOf(t, 'thin', [server.url], { directory });
   const blacklist = parseBlacklist('<thin.example.org 8');
   await assert.rejects(Repository.open({ ...client, blacklist }), {

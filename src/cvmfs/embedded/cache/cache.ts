@@ -63,9 +63,8 @@ export class Cache {
     await cache.#doing('open', async () => {
       await makeDirectories(transactionsPath(cache.directory));
       await cache.#removeDeadTransactions();
-      await cache.#room.scan();
-      await compactChecksums(cache.directory, new Set(cache.list().map(({ object }) => object)));
       await cache.#room.setLimit(options.limit);
+      await compactChecksums(cache.directory, new Set(cache.list().map(({ object }) => object)));
     });
     return cache;
   }
@@ -163,7 +162,10 @@ export class Cache {
   }
 
   async setLimit(limit: number): Promise<void> {
-    await this.#doing('shrink', () => this.#room.setLimit(limit));
+    await this.#doing('shrink', async () => {
+      await makeDirectories(transactionsPath(this.directory));
+      await this.#room.setLimit(limit);
+    });
   }
 
   async evict(id: ObjectId): Promise<void> {

@@ -51,8 +51,10 @@ export class Room {
     return Math.max(0, left, left + evictable);
   }
 
+  /** Counts what is there now: others may have added to it, or evicted. */
   async setLimit(limit: number): Promise<void> {
     this.#limit = limit;
+    await this.scan();
     await this.#make(0);
   }
 

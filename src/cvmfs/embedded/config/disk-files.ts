@@ -8,13 +8,25 @@ import type { ConfigFiles } from './config-files.js';
 /** No file of a configuration comes near it; one that does was named by mistake. */
 const MAX_BYTES = 1 << 20;
 
+/** What editors of other systems begin a file with. */
+const BYTE_ORDER_MARK = /^\uFEFF/;
+
 export const DISK_FILES: ConfigFiles = {
   read(path) {
-    const size = orMissing(path, () => statSync(path).size);
-    if (size !== null && size > MAX_BYTES) {
+    const stats = orMissing(path, () => statSync(path));
+    if (stats === null) return null;
+    // Whoever reads a FIFO may wait for ever.
+    if (!stats.isFile()) {
+      throw new ThinlayerError(
+        'failed_precondition',
+        `cannot read ${path}: it is no regular file; put one there, or name another`,
+        { path },
+      );
+    }
+    if (stats.size > MAX_BYTES) {
       throw new ThinlayerError('invalid_argument', `${path} is too large for a configuration file`, { path });
     }
-    return orMissing(path, () => readFileSync(path, 'utf8'));
+    return orMissing(path, () => readFileSync(path, 'utf8').replace(BYTE_ORDER_MARK, ''));
   },
   list: (path) => orMissing(path, () => readdirSync(path).sort()),
   kind(path) {

@@ -27,7 +27,7 @@ export interface RouteOptions {
   readonly hostResetMs: number;
   /** CVMFS_PROXY_RESET_AFTER. */
   readonly proxyResetMs: number;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'ticks'>;
   /** Between 0 and 1, as Math.random. */
   readonly random: () => number;
 }
@@ -35,9 +35,9 @@ export interface RouteOptions {
 export class Routes {
   readonly #options: RouteOptions;
   #host = 0;
-  #hostLeftAt = 0;
+  #hostLeftAt: number | null = null;
   #group = 0;
-  #proxiesLeftAt = 0;
+  #proxiesLeftAt: number | null = null;
   /** Members of the current group that failed. */
   readonly #burned = new Set<Proxy>();
   /** All proxies in the order in which they are asked now. */
@@ -61,7 +61,7 @@ export class Routes {
     const { hosts, clock } = this.#options;
     if (hosts[this.#host] !== host) return;
     this.#host = (this.#host + 1) % hosts.length;
-    if (this.#hostLeftAt === 0) this.#hostLeftAt = clock.now();
+    this.#hostLeftAt ??= clock.ticks();
   }
 
   /** Later requests take another one of its group; when all of them failed, the next group. */
@@ -74,7 +74,7 @@ export class Routes {
       this.#burned.clear();
       this.#group = (this.#group + 1) % proxies.length;
     }
-    if (this.#proxiesLeftAt === 0) this.#proxiesLeftAt = clock.now();
+    this.#proxiesLeftAt ??= clock.ticks();
     this.#order = this.#ordered();
   }
 
@@ -82,17 +82,18 @@ export class Routes {
   resetProxies(): void {
     this.#burned.clear();
     this.#group = 0;
-    this.#proxiesLeftAt = 0;
+    this.#proxiesLeftAt = null;
     this.#order = this.#ordered();
   }
 
   #resetWhenDue(): void {
     const { hostResetMs, proxyResetMs, clock } = this.#options;
-    if (this.#hostLeftAt > 0 && clock.now() - this.#hostLeftAt >= hostResetMs) {
+    if (this.#hostLeftAt !== null && clock.ticks() - this.#hostLeftAt >= hostResetMs) {
       this.#host = 0;
-      this.#hostLeftAt = 0;
+      this.#hostLeftAt = null;
     }
-    if (this.#proxiesLeftAt > 0 && clock.now() - this.#proxiesLeftAt >= proxyResetMs) this.resetProxies();
+    if (this.#proxiesLeftAt !== null && clock.ticks() - this.#proxiesLeftAt >= proxyResetMs)
+      this.resetProxies();
   }
 
   #ordered(): Proxy[] {
