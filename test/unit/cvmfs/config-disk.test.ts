@@ -67,6 +67,13 @@ test('a FIFO in place of a configuration is refused, and nobody waits for it', (
   );
 });
 
+test('a configuration that is a link to /dev/null is empty', (t) => {
+  const path = join(scratch(t), 'default.local');
+  fs.symlinkSync('/dev/null', path);
+  assert.equal(DISK_FILES.read(path), '');
+  assert.throws(() => DISK_FILES.read('/dev/zero'), { message: /no regular file/ });
+});
+
 test('a byte order mark at the beginning of a configuration is not read', (t) => {
   const directory = scratch(t);
   fs.mkdirSync(join(directory, 'config.d'));

@@ -8,6 +8,9 @@ import type { ConfigFiles } from './config-files.js';
 /** No file of a configuration comes near it; one that does was named by mistake. */
 const MAX_BYTES = 1 << 20;
 
+/** `rdev` of /dev/null: a link to it is how an administrator switches a file off. */
+const NULL_DEVICE = 0x0103;
+
 /** What editors of other systems begin a file with. */
 const BYTE_ORDER_MARK = /^\uFEFF/;
 
@@ -15,6 +18,7 @@ export const DISK_FILES: ConfigFiles = {
   read(path) {
     const stats = orMissing(path, () => statSync(path));
     if (stats === null) return null;
+    if (stats.isCharacterDevice() && stats.rdev === NULL_DEVICE) return '';
     // Whoever reads a FIFO may wait for ever.
     if (!stats.isFile()) {
       throw new ThinlayerError(
