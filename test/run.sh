@@ -15,8 +15,9 @@ for suite in "$@"; do
 done
 bash test/setup/ensure.sh $purposes || exit 1
 
-results=$(mktemp -d /tmp/thinlayer-results-XXXXXX)
-trap 'rm -rf "$results"' EXIT
+# Not in /tmp: a run that is killed leaves nothing outside of what was built.
+results=dist/results
+rm -rf "$results" && mkdir -p "$results"
 status=0
 
 # Mounts of a run that is killed go with its last process. Who may not have a name space of his own mounts nothing either.
