@@ -124,7 +124,7 @@ export interface Archive {
  * for a daemon that comes after this one while dockerd goes on. Without them the end of the first would unmount all.
  */
 export interface UseCounts {
-  /** One or none: forgotten. Calls for one layer are made one after the other. */
+  /** One or none: forgotten. Resolves when this number, or one that was given later for that layer, is kept. */
   keep(layer: LayerId, uses: number): Promise<void>;
 }
 

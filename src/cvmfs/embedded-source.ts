@@ -90,6 +90,8 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async acquire(repository: string): Promise<RepositoryMount> {
+    // Its number may be another process's by now, and who reads a report may kill it.
+    this.#processes.delete(repository);
     const found = await this.#find(repository);
     const mount = 'path' in found ? found : { ...(await this.#start(repository, found)), anew: true };
     if (mount.pid !== undefined) this.#processes.set(repository, mount.pid);
