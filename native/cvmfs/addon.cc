@@ -240,10 +240,14 @@ Napi::Value UnmountJs(const MountPtr& mount, const Napi::CallbackInfo& info) {
   mount->repository.misses.Close(ENOTCONN);
   return SubmitOn(info.Env(), mount, [](Mount& m) {
     if (!m.session) return;
-    m.session.reset();
+    const std::unique_ptr<Session> session = std::move(m.session);
+    const bool gone = session->Unmount();
     m.repository.Close();
     m.self.reset();  // the job has another reference
     m.Release();
+    if (gone) return;
+    FailWith(EBUSY, "umount", session->mountpoint(),
+             "it stays there, and nobody serves it any more; unmount it by hand, after what is mounted over it");
   });
 }
 

@@ -72,17 +72,18 @@ std::string InMountinfo(const std::string& path) {
   return written;
 }
 
-// Device number of what is mounted on `path` uppermost; "" if nothing is.
-std::string DeviceAt(const std::string& path) {
+// Device numbers of what is mounted on `path`, the uppermost last.
+std::vector<std::string> DevicesAt(const std::string& path) {
   std::ifstream mountinfo("/proc/thread-self/mountinfo");
-  std::string device, wanted = InMountinfo(path);
+  std::vector<std::string> devices;
+  const std::string wanted = InMountinfo(path);
   for (std::string line; std::getline(mountinfo, line);) {
     std::istringstream fields(line);
     std::string id, parent, number, root, mountpoint;
     fields >> id >> parent >> number >> root >> mountpoint;
-    if (mountpoint == wanted) device = number;
+    if (mountpoint == wanted) devices.push_back(number);
   }
-  return device;
+  return devices;
 }
 
 fuse_session* NewSession(Repository& repository, const std::vector<std::string>& options) {
@@ -113,7 +114,7 @@ Session::Session(Repository& repository, const std::string& mountpoint, const st
     if (session_) fuse_session_destroy(session_);
     FailWith(error, "mount", mountpoint, log.substr(0, log.find_last_not_of('\n') + 1));
   }
-  device_ = DeviceAt(mountpoint);
+  if (auto devices = DevicesAt(mountpoint); !devices.empty()) device_ = devices.back();
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -139,23 +140,27 @@ void Session::Loop() {
   if (!asked) ended_(result < 0 ? -result : 0);
 }
 
-void Session::Unmount() {
-  if (!session_) return;
-  DetachMount();
+bool Session::Unmount() {
+  if (!session_) return true;
+  bool gone = DetachMount();
   StopLoop();
   repository_.misses.Join();
   // Closes the last descriptors of the device: the kernel gives up what is still open.
   fuse_session_destroy(session_);
   session_ = nullptr;
+  return gone;
 }
 
-// Not if something else is mounted there by now.
-void Session::DetachMount() {
+// What somebody else mounted over it is his, and would go with it.
+bool Session::DetachMount() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
-  if (!device_.empty() && DeviceAt(mountpoint_) == device_) umount2(mountpoint_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  const std::vector<std::string> devices = DevicesAt(mountpoint_);
+  if (std::find(devices.begin(), devices.end(), device_) == devices.end()) return true;
+  if (devices.back() != device_) return false;
+  return umount2(mountpoint_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL;  // somebody was faster
 }
 
 // The signal may come before the loop sleeps: it is sent until the loop is over.

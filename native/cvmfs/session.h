@@ -24,13 +24,15 @@ class Session {
   Session(Repository& repository, const std::string& mountpoint, const std::vector<std::string>& options, Ended ended);
   ~Session();  // as Unmount
 
-  // Takes the mount away, wherever it is in use, and ends all threads. Open files fail from then on.
-  void Unmount();
+  // Takes the mount away, wherever it is in use, and ends all threads. Open files fail from then on. False: the mount stays,
+  // dead; something else is mounted over it.
+  bool Unmount();
   fuse_session* handle() { return session_; }
+  const std::string& mountpoint() const { return mountpoint_; }
 
  private:
   void Loop();
-  void DetachMount();
+  bool DetachMount();
   void StopLoop();
 
   Repository& repository_;

@@ -13,13 +13,13 @@ import { mountName } from './mount-name.js';
 
 /** A process that answers takes milliseconds; a refresh waits for servers, which has limits of its own. */
 const TIMEOUT_MS = 120_000;
-/** For a person who waits, too: whether it answers at all is then what he wants to know. */
-const STATUS_TIMEOUT_MS = 5000;
+/** For a person who asks for what it knows already: whether it answers at all is then what he wants to know. */
+export const STATUS_TIMEOUT_MS = 5000;
 const NO_ANSWER = 'ask';
 
 export interface Question {
   readonly body?: object;
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** The JSON that it answers, or text. Rejects with `unavailable` if nobody answers there, else with what it refused with. */

@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 
+import { isErrno } from '../core/errno.js';
 import { ThinlayerError } from '../core/errors.js';
 import { CVMFS_RUN_DIRECTORY } from '../core/places.js';
-import { askClient, isUnanswered, socketOf } from './client-socket.js';
+import { askClient, isUnanswered, socketOf, STATUS_TIMEOUT_MS } from './client-socket.js';
 
 const USAGE = `thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND: asks a client that runs
 
@@ -30,19 +31,24 @@ const USAGE = `thinlayer-cvmfs ctl SOCKET|MOUNTPOINT COMMAND: asks a client that
 
 interface Command {
   readonly method: 'GET' | 'POST';
+  /** How long to wait for its answer; else as long as `askClient` does. */
+  readonly timeoutMs?: number;
   /** What its argument is called in the request. */
   readonly argument?: string;
 }
 
+/** Answered out of the client's memory. */
+const KNOWN: Command = { method: 'GET', timeoutMs: STATUS_TIMEOUT_MS };
+
 const COMMANDS: Readonly<Record<string, Command>> = {
-  status: { method: 'GET' },
-  revision: { method: 'GET' },
+  status: KNOWN,
+  revision: KNOWN,
   refresh: { method: 'POST' },
   remount: { method: 'POST' },
-  hosts: { method: 'GET' },
-  proxies: { method: 'GET' },
-  metrics: { method: 'GET' },
-  cache: { method: 'GET' },
+  hosts: KNOWN,
+  proxies: KNOWN,
+  metrics: KNOWN,
+  cache: KNOWN,
   'cache/list': { method: 'GET' },
   'cache/limit': { method: 'POST', argument: 'megabytes' },
   'cache/evict': { method: 'POST', argument: 'object' },
@@ -68,18 +74,29 @@ export async function runCtl(args: readonly string[]): Promise<string> {
   }
   const query =
     command.argument === undefined ? '' : `?${command.argument}=${encodeURIComponent(argument ?? '')}`;
-  return shown(name, await asked(resolve(target), command.method, `/${name}${query}`));
+  return shown(name, await asked(resolve(target), command, `/${name}${query}`));
 }
 
 /** The mountpoint itself is not looked at: whoever serves it may not answer. */
-async function asked(target: string, method: string, path: string): Promise<unknown> {
+async function asked(target: string, { method, timeoutMs }: Command, path: string): Promise<unknown> {
   const ofMountpoint = socketOf(target, CVMFS_RUN_DIRECTORY);
-  if (existsSync(ofMountpoint)) return await askClient(ofMountpoint, method, path);
+  const socket = existsSync(ofMountpoint) ? ofMountpoint : target;
   try {
-    return await askClient(target, method, path);
+    return await askClient(socket, method, path, { timeoutMs });
   } catch (error) {
-    throw isUnanswered(error) ? noSocket(error) : error;
+    if (!isUnanswered(error)) throw error;
+    // The system did not refuse: somebody is there.
+    if (!isErrno(error.cause)) throw hanging(target, error);
+    throw socket === target ? noSocket(error) : error;
   }
+}
+
+function hanging(target: string, cause: ThinlayerError): ThinlayerError {
+  return new ThinlayerError(
+    'unavailable',
+    `${cause.message}; if the client hangs, end its process (kill -9): \`pgrep -f ${target}\` names it`,
+    { op: 'ask', cause },
+  );
 }
 
 function noSocket(cause: ThinlayerError): ThinlayerError {

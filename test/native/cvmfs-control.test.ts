@@ -123,3 +123,19 @@ test('a refresh is answered when the kernel was told of all that changed', { ski
   await refreshed;
   await client.sh('stat nested/brandnew');
 });
+
+test('who asks a client that hangs is told so soon, and how it is ended', { skip }, async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await MountedClient.start(t, { servers: [server.url] });
+  client.process.kill('SIGSTOP');
+  try {
+    await assert.rejects(ctl(client, 'status'), (error: Error) => {
+      assert.match(error.message, /no answer within 5 s; if the client hangs, end its process \(kill -9\)/);
+      assert.ok(error.message.includes(`\`pgrep -f ${client.socket}\` names it`), error.message);
+      return true;
+    });
+    assert.equal((await run('pgrep', '-f', client.socket)).trim(), String(client.process.pid));
+  } finally {
+    client.process.kill('SIGCONT');
+  }
+});

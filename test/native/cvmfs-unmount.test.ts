@@ -91,18 +91,27 @@ test('a mount that the kernel ends is told of, and leaves nothing', { skip }, as
   assert.deepEqual(await mountsBelow(fixture.base), []);
 });
 
-test('something else mounted on the mountpoint is not unmounted', { skip }, async (t) => {
-  const fixture = await MountedFixture.make(t, ['alt/repo']);
-  await run('mount', '-t', 'tmpfs', 'other', fixture.mountpoint);
-  await fixture.mount.unmount();
-  const left = await mountsBelow(fixture.base);
-  assert.deepEqual(
-    left.map(({ type }) => type),
-    ['fuse.cvmfs', 'tmpfs'],
-  );
-  await run('umount', fixture.mountpoint);
-  await run('umount', fixture.mountpoint);
-});
+test(
+  'something else mounted on the mountpoint is not unmounted, and that a dead mount stays beneath is said',
+  { skip },
+  async (t) => {
+    const fixture = await MountedFixture.make(t, ['alt/repo']);
+    await run('mount', '-t', 'tmpfs', 'other', fixture.mountpoint);
+    await assert.rejects(fixture.mount.unmount(), {
+      code: 'failed_precondition',
+      message: /it stays there, and nobody serves it any more; unmount it by hand/,
+    });
+    const left = await mountsBelow(fixture.base);
+    assert.deepEqual(
+      left.map(({ type }) => type),
+      ['fuse.cvmfs', 'tmpfs'],
+    );
+    assert.deepEqual(descriptors(fixture.cache), []);
+    await fixture.mount.unmount();
+    await run('umount', fixture.mountpoint);
+    await run('umount', fixture.mountpoint);
+  },
+);
 
 test('a mount is read-only, without devices, and as the options say', { skip }, async (t) => {
   const flags = async (change: Partial<MountOptions>): Promise<Set<string>> => {
