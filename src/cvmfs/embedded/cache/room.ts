@@ -60,10 +60,11 @@ export class Room {
 
   /**
    * First come, first served: who waits for room is not overtaken by those who need less. Rejects with
-   * `resource_exhausted` if there is not enough even when all went that may.
+   * `resource_exhausted` if there is not enough even when all went that may; then nothing goes for it.
    */
   async reserve(size: number): Promise<void> {
     const mine = this.#queue.then(async () => {
+      if (size > this.#limit - this.#usage.pinnedBytes) throw this.#noRoom(size);
       while (!(await this.#make(size))) await this.#waitForOthers(size);
       this.#reserved += size;
     });
