@@ -53,6 +53,8 @@ export class Repository {
   readonly #known: Breadcrumb | null;
   #facts: RepositoryFacts;
   #refreshing: Promise<void> | null = null;
+  /** The root catalog of the breadcrumb that this process wrote last. */
+  #left: ObjectId | null = null;
 
   private constructor(options: RepositoryOptions, facts: RepositoryFacts, known: Breadcrumb | null) {
     this.#options = options;
@@ -161,7 +163,7 @@ export class Repository {
     try {
       const trusted = await loadTrusted(context, this.#facts, this.#facts.root);
       if (trusted) await this.#adopt({ ...this.#facts, ...breadcrumb(trusted), trusted });
-      if (trusted) await this.#leaveBreadcrumb();
+      await this.#leaveBreadcrumb();
       this.#online();
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#offline(asThinlayerError(error));
@@ -190,10 +192,13 @@ export class Repository {
     return await offlineFacts(this.#options, known, failure);
   }
 
-  /** The next process begins with what could be shown, and takes nothing older. */
+  /** The next process begins with what could be shown, and takes nothing older. What a full disk prevents is made up for later. */
   async #leaveBreadcrumb(): Promise<void> {
     const { fqrn, objects, pinned } = this.#options;
-    if (!pinned && this.#facts.trusted) await writeBreadcrumb(objects.cache.directory, fqrn, this.#facts);
+    const { root, trusted } = this.#facts;
+    if (pinned || !trusted || (this.#left && objectPath(this.#left) === objectPath(root))) return;
+    await writeBreadcrumb(objects.cache.directory, fqrn, this.#facts);
+    this.#left = root;
   }
 
   #online(): void {
@@ -215,7 +220,7 @@ async function offlineFacts(
   offline: ThinlayerError,
 ): Promise<RepositoryFacts> {
   if (!known || !(await objects.cache.find(known.root))) throw offline;
-  checkRevision(known.revision, blacklist, fqrn);
+  checkRevision(known.revision, blacklist(), fqrn);
   return { ...known, trusted: null, offline, heardAt: null };
 }
 
