@@ -53,6 +53,8 @@ export class Repository {
   readonly #known: Breadcrumb | null;
   #facts: RepositoryFacts;
   #refreshing: Promise<void> | null = null;
+  /** The one after it, if somebody asked meanwhile. */
+  #next: Promise<void> | null = null;
   /** The root catalog of the breadcrumb that this process wrote last. */
   #left: ObjectId | null = null;
 
@@ -125,13 +127,14 @@ export class Repository {
     return await this.#options.objects.fetch(id, how);
   }
 
-  /** Asks for a new revision now, unless it stays at one. What came of it is in `facts`, and was told by `onEvent`. */
+  /**
+   * Asks for a new revision now, unless it stays at one. What came of it is in `facts`, and was told by `onEvent`. One under way may
+   * have heard the server before that was published which the caller knows of: there is another after it.
+   */
   async refresh(): Promise<void> {
     if (this.#options.pinned) return;
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = null;
-    });
-    await this.#refreshing;
+    if (this.#refreshing) this.#next ??= this.#refreshing.then(() => this.#goOn());
+    await (this.#next ?? this.#begin());
   }
 
   /** Refreshes as often as the manifest says, until `close`. */
@@ -147,7 +150,7 @@ export class Repository {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    await this.#refreshing;
+    await (this.#next ?? this.#refreshing);
     this.#options.objects.cache.unpin(this.#facts.root);
   }
 
@@ -156,6 +159,18 @@ export class Repository {
     const ttl = this.#facts.trusted?.manifest.ttlSeconds ?? DEFAULT_TTL_SECONDS;
     const bounded = Math.min(ttl, this.#options.maxTtlSeconds ?? LONGEST_TTL_SECONDS, LONGEST_TTL_SECONDS);
     return Math.max(bounded, SHORTEST_TTL_SECONDS);
+  }
+
+  #begin(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #goOn(): Promise<void> {
+    this.#next = null;
+    if (!this.#closed.signal.aborted) await this.#begin();
   }
 
   async #refresh(): Promise<void> {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { parseBlacklist } from '../../../src/cvmfs/embedded/blacklist.js';
 import { hashText, hexDigest, objectPath, parseObjectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import { Repository } from '../../../src/cvmfs/embedded/repository.js';
+import { signalled } from '../../fakes/signalled.js';
 import { fixture, masterKey } from '../../pure/cvmfs/fixtures.js';
 import { NO_CATALOG, clientOf, serverOf, temporaryDirectory } from './client.js';
 import type { Client } from './client.js';
@@ -316,6 +317,28 @@ test('a breadcrumb that could not be written is written later: without it a serv
   await repository.refresh();
   assert.equal(reason(repository), 'online');
   assert.match(readFileSync(path, 'latin1'), /R10$/);
+  await repository.close();
+});
+
+test('who asks while a refresh has heard the server already is shown what was published since', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url]);
+  const repository = await shown(client);
+  const [asked, answer] = [signalled(), signalled()];
+  server.misbehave = () => {
+    asked.signal();
+    return { until: answer.promise };
+  };
+  const earlier = repository.refresh();
+  await asked.promise;
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  const [later, another] = [repository.refresh(), repository.refresh()];
+  answer.signal();
+  await earlier;
+  assert.equal(repository.facts.revision, 7);
+  await Promise.all([later, another]);
+  assert.equal(repository.facts.revision, 10);
+  assert.equal(server.count(MANIFEST), 3);
   await repository.close();
 });
 
