@@ -265,6 +265,12 @@ test('a full disk is told, and leaves nothing half written', async (t) => {
     });
     assert.deepEqual(readdirSync(join(directory, 'txn')), []);
     assert.equal(await cache.find(nth(0)), null);
+    // What the disk cannot hold takes nothing else along.
+    for (let n = 1; n < 4; n++) await put(cache, n, 200_000);
+    assert.equal(await cache.evictBytes(2 << 20), false);
+    assert.equal(cache.facts.objects, 3);
+    assert.equal(await cache.evictBytes(300_000), true);
+    assert.deepEqual(await held(cache, 4), [3]);
   } finally {
     execFileSync('umount', [directory]);
   }
