@@ -26,6 +26,8 @@ export interface RepositoryContext {
   readonly failures: number;
   /** Requests that wait for the refresh under way. */
   readonly refreshing: readonly number[];
+  /** Requests that came after it was begun, and so wait for another: what they know of may have been published since. */
+  readonly refreshingNext: readonly number[];
   /** Requests that wait for the unmount under way. */
   readonly retiring: readonly number[];
   /** It was found mounted, and was not taken over yet. */
@@ -120,12 +122,17 @@ const setupRepository = setup({
     awaitRefresh: assign(({ context, event }) =>
       event.type === 'repository.refresh' ? { refreshing: [...context.refreshing, event.request] } : {},
     ),
+    awaitNextRefresh: assign(({ context, event }) =>
+      event.type === 'repository.refresh'
+        ? { refreshingNext: [...context.refreshingNext, event.request] }
+        : {},
+    ),
     refreshed: enqueueActions(({ context, enqueue }, { mount }: { mount: RepositoryMount }) => {
-      enqueue.assign({ mount, refreshing: [] });
+      enqueue.assign({ mount, refreshing: context.refreshingNext, refreshingNext: [] });
       for (const request of context.refreshing) enqueue.emit(done(request, mount));
     }),
     refreshFailed: enqueueActions(({ context, enqueue }, { error }: { error: unknown }) => {
-      enqueue.assign({ refreshing: [] });
+      enqueue.assign({ refreshing: context.refreshingNext, refreshingNext: [] });
       for (const request of context.refreshing) enqueue.emit(failed(request, asThinlayerError(error)));
     }),
     refuse: enqueueActions(({ context, event, enqueue }) => {
@@ -137,6 +144,7 @@ const setupRepository = setup({
     isHeld: ({ context }) => context.holders.size > 0,
     isRetiring: ({ context }) => context.retiring.length > 0,
     isLeft: ({ context }) => context.left,
+    isAskedAgain: ({ context }) => context.refreshingNext.length > 0,
   },
   delays: {
     grace: ({ context }) => context.graceMs,
@@ -178,6 +186,19 @@ function refusal({ repository, cause }: RepositoryContext, type: string): Thinla
   );
 }
 
+const REFRESHED = {
+  type: 'refreshed',
+  params: ({ event }: { event: { output: RepositoryMount } }) => ({ mount: event.output }),
+} as const;
+const REFRESH_FAILED = {
+  type: 'refreshFailed',
+  params: ({ event }: { event: { error: unknown } }) => event,
+} as const;
+const REFRESH_LOST = {
+  type: 'refreshFailed',
+  params: ({ event }: { event: { reason: ThinlayerError } }) => ({ error: event.reason }),
+} as const;
+
 const FAIL = { type: 'fail', params: ({ event }: { event: { error: unknown } }) => event } as const;
 
 /** At rest, with no mount. */
@@ -198,6 +219,7 @@ export const repositoryMachine = setupRepository.createMachine({
     cause: null,
     failures: 0,
     refreshing: [],
+    refreshingNext: [],
     graceMs: input.graceMs,
   }),
   initial: 'settling',
@@ -275,20 +297,24 @@ export const repositoryMachine = setupRepository.createMachine({
     refreshing: {
       on: {
         'repository.lease': { actions: 'grant' },
-        'repository.refresh': { actions: 'awaitRefresh' },
+        'repository.refresh': { actions: 'awaitNextRefresh' },
         'mount.lost': {
           target: 'mounting',
-          actions: ['lose', { type: 'refreshFailed', params: ({ event }) => ({ error: event.reason }) }],
+          // For those who wait for this one, and for the others.
+          actions: ['lose', REFRESH_LOST, REFRESH_LOST],
         },
       },
       invoke: {
         src: 'refreshRepository',
         input: workOf,
-        onDone: {
-          target: 'mounted',
-          actions: { type: 'refreshed', params: ({ event }) => ({ mount: event.output }) },
-        },
-        onError: { target: 'mounted', actions: { type: 'refreshFailed', params: ({ event }) => event } },
+        onDone: [
+          { guard: 'isAskedAgain', target: 'refreshing', reenter: true, actions: REFRESHED },
+          { target: 'mounted', actions: REFRESHED },
+        ],
+        onError: [
+          { guard: 'isAskedAgain', target: 'refreshing', reenter: true, actions: REFRESH_FAILED },
+          { target: 'mounted', actions: REFRESH_FAILED },
+        ],
       },
     },
     unmounting: {

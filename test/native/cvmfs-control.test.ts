@@ -59,13 +59,14 @@ test(
     ]);
     assert.deepEqual(await json('proxies'), { next: 'DIRECT', groups: [['DIRECT']] });
     assert.match(await ctl(client, 'revision'), /"revision": 7,/);
-    await client.sh('cat text/lorem.txt > /dev/null');
+    await client.sh('ls text; cat text/lorem.txt > /dev/null');
     server.misbehave = ({ path }) => (path.startsWith('data/') ? { status: 404 } : null);
     await assert.rejects(client.sh('cat text/empty text/nonl text/crlf > /dev/null'));
     const metrics = await ctl(client, 'metrics');
     const value = (name: string) =>
       Number(new RegExp(`^thinlayer_cvmfs_${name}\\{[^}]*\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
     assert.ok(value('opens_total') >= 1 && value('reads_total') >= 1 && value('misses_total') >= 1, metrics);
+    assert.ok(value('lookups_total') >= 1 && value('listings_total') >= 1, metrics);
     assert.ok(value('fetched_bytes_total') > 5_000 && value('fetch_errors_total') >= 1, metrics);
     assert.deepEqual(
       [value('revision'), value('catalogs'), value('offline'), value('prefetch_hits_total')],

@@ -31,7 +31,7 @@ export function openRepository(
       fqrn: config.fqrn,
       pinned: config.pinned,
       keys: config.publicKeys.map(({ pem, path }) => readMasterKey(pem, path)),
-      blacklist: readBlacklist(config.blacklists, files),
+      blacklist: () => readBlacklist(config.blacklists, files),
       fetcher,
       objects,
       clock: SYSTEM_CLOCK,

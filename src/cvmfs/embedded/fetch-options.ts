@@ -7,18 +7,21 @@ import { FETCH_DEFAULTS } from './fetch/fetcher.js';
 import type { FetchOptions } from './fetch/fetcher.js';
 import type { Proxy } from './fetch/routes.js';
 
+/** A timer of Node that is told more than that ends at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export function fetchOptions({ servers, proxies, network }: ClientConfig): FetchOptions {
   return {
     ...FETCH_DEFAULTS,
     hosts: servers,
     proxies: proxyGroups(proxies),
     ...resets(network),
-    timeoutMs: network.timeoutSeconds * 1000,
-    timeoutDirectMs: network.timeoutDirectSeconds * 1000,
+    timeoutMs: milliseconds(network.timeoutSeconds),
+    timeoutDirectMs: milliseconds(network.timeoutDirectSeconds),
     lowSpeed: network.lowSpeedLimit,
     maxRetries: network.maxRetries,
-    backoffInitMs: network.backoffInitSeconds * 1000,
-    backoffMaxMs: network.backoffMaxSeconds * 1000,
+    backoffInitMs: milliseconds(network.backoffInitSeconds),
+    backoffMaxMs: milliseconds(network.backoffMaxSeconds),
     clock: SYSTEM_CLOCK,
   };
 }
@@ -30,9 +33,13 @@ export function externalFetchOptions(config: ClientConfig): FetchOptions {
     ...fetchOptions(config),
     hosts: servers,
     proxies: proxyGroups(proxies),
-    timeoutMs: timeoutSeconds * 1000,
-    timeoutDirectMs: timeoutDirectSeconds * 1000,
+    timeoutMs: milliseconds(timeoutSeconds),
+    timeoutDirectMs: milliseconds(timeoutDirectSeconds),
   };
+}
+
+function milliseconds(seconds: number): number {
+  return Math.min(seconds * 1000, LONGEST_MS);
 }
 
 function proxyGroups({ groups, fallback }: Proxies): Proxy[][] {

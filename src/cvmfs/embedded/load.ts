@@ -32,7 +32,8 @@ export interface Trusted {
 export interface LoadContext {
   readonly fqrn: string;
   readonly keys: readonly MasterKey[];
-  readonly blacklist: Blacklist;
+  /** As it is now: who adds to it expects that of clients which have run for months. */
+  readonly blacklist: () => Blacklist;
   readonly fetcher: Fetcher;
   readonly objects: Objects;
   readonly clock: Clock;
@@ -60,10 +61,12 @@ export async function loadTrusted(
     signal,
     receive: async (body) => openManifest(await collect(body), fqrn),
     accept: async ({ letter, manifest }) => {
+      const blacklist = context.blacklist();
+      // Also of the one in use: who bars it is told that it is shown still.
+      checkRevision(manifest.revision, blacklist, fqrn);
       if (inUse && objectPath(inUse) === objectPath(manifest.root)) return null;
       if (known) checkNotOlder(manifest, known);
-      checkRevision(manifest.revision, context.blacklist, fqrn);
-      const trusted = await verify(context, letter, manifest);
+      const trusted = await verify(context, letter, manifest, blacklist);
       await fetchRoot(context, manifest);
       return trusted;
     },
@@ -87,8 +90,13 @@ function date(seconds: number): string {
 }
 
 /** Certificate and whitelist come at the same time, and are believed one after the other. */
-async function verify(context: LoadContext, letter: Letter, manifest: Manifest): Promise<Trusted> {
-  const { fqrn, blacklist } = context;
+async function verify(
+  context: LoadContext,
+  letter: Letter,
+  manifest: Manifest,
+  blacklist: Blacklist,
+): Promise<Trusted> {
+  const { fqrn } = context;
   const [read, listed] = [readCertificate(context, manifest), fetchWhitelist(context)] as const;
   await Promise.allSettled([read, listed]);
   const certificate = await read;

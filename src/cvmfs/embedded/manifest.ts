@@ -61,7 +61,8 @@ export function parseManifest(lines: readonly string[], fqrn: string): Manifest 
   return {
     fqrn,
     root: hash('C', 'C', required('C', 'root catalog')),
-    rootSize: optionalNumber('B'),
+    // 0 is what CERN's publisher writes if it does not know.
+    rootSize: optionalNumber('B') || null,
     certificate: hash('X', 'X', required('X', 'certificate')),
     revision: number('S', required('S', 'revision')),
     ttlSeconds: number('D', required('D', 'time to live')),

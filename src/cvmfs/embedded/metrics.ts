@@ -10,7 +10,7 @@ type Kind = 'counter' | 'gauge';
 const NATIVE: Readonly<Record<string, readonly [name: string, kind: Kind, help: string]>> = {
   lookups: ['lookups_total', 'counter', 'Names looked up by the kernel.'],
   opens: ['opens_total', 'counter', 'Files opened.'],
-  directoryOpens: ['directory_opens_total', 'counter', 'Directories opened.'],
+  listings: ['listings_total', 'counter', 'Directories listed.'],
   reads: ['reads_total', 'counter', 'Reads answered.'],
   bytesRead: ['read_bytes_total', 'counter', 'Bytes handed to the kernel.'],
   misses: ['misses_total', 'counter', 'Objects that were not in the cache when they were needed.'],

@@ -43,7 +43,8 @@ export class Objects {
    */
   async fetch(id: ObjectId, how: FetchHow): Promise<string> {
     const here: ObjectId = { ...id, raw: !how.compressed };
-    return await this.#flights.join(cachePath(here), how.signal, async (signal) => {
+    // A size may be wrong that a profile tells, or a catalog: that must not fail those who know better.
+    return await this.#flights.join(`${cachePath(here)} ${how.size}`, how.signal, async (signal) => {
       // What came in since then is known without a look at the disk.
       const found = how.missed && !this.cache.knows(here) ? null : await this.cache.find(here);
       return found ?? (await this.#fetchInto(here, { ...how, signal }));

@@ -34,7 +34,7 @@ export async function loadPinned(context: LoadContext, pinned: Pinned): Promise<
   const state = pinned.kind === 'hash' ? byHash(pinned.hash) : await fromHistory(context, pinned);
   const [revision] = (await query(context, state.root, REVISION, [])) ?? [];
   const known = { ...state, revision: state.revision || Number(revision ?? 0) };
-  checkRevision(known.revision, context.blacklist, context.fqrn);
+  checkRevision(known.revision, context.blacklist(), context.fqrn);
   return known;
 }
 

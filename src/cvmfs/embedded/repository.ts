@@ -53,6 +53,10 @@ export class Repository {
   readonly #known: Breadcrumb | null;
   #facts: RepositoryFacts;
   #refreshing: Promise<void> | null = null;
+  /** The one after it, if somebody asked meanwhile. */
+  #next: Promise<void> | null = null;
+  /** The root catalog of the breadcrumb that this process wrote last. */
+  #left: ObjectId | null = null;
 
   private constructor(options: RepositoryOptions, facts: RepositoryFacts, known: Breadcrumb | null) {
     this.#options = options;
@@ -123,13 +127,14 @@ export class Repository {
     return await this.#options.objects.fetch(id, how);
   }
 
-  /** Asks for a new revision now, unless it stays at one. What came of it is in `facts`, and was told by `onEvent`. */
+  /**
+   * Asks for a new revision now, unless it stays at one. What came of it is in `facts`, and was told by `onEvent`. One under way may
+   * have heard the server before that was published which the caller knows of: there is another after it.
+   */
   async refresh(): Promise<void> {
     if (this.#options.pinned) return;
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = null;
-    });
-    await this.#refreshing;
+    if (this.#refreshing) this.#next ??= this.#refreshing.then(() => this.#goOn());
+    await (this.#next ?? this.#begin());
   }
 
   /** Refreshes as often as the manifest says, until `close`. */
@@ -145,7 +150,7 @@ export class Repository {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    await this.#refreshing;
+    await (this.#next ?? this.#refreshing);
     this.#options.objects.cache.unpin(this.#facts.root);
   }
 
@@ -156,12 +161,24 @@ export class Repository {
     return Math.max(bounded, SHORTEST_TTL_SECONDS);
   }
 
+  #begin(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #goOn(): Promise<void> {
+    this.#next = null;
+    if (!this.#closed.signal.aborted) await this.#begin();
+  }
+
   async #refresh(): Promise<void> {
     const context = { ...this.#options, signal: this.#closed.signal };
     try {
       const trusted = await loadTrusted(context, this.#facts, this.#facts.root);
       if (trusted) await this.#adopt({ ...this.#facts, ...breadcrumb(trusted), trusted });
-      if (trusted) await this.#leaveBreadcrumb();
+      await this.#leaveBreadcrumb();
       this.#online();
     } catch (error) {
       if (!this.#closed.signal.aborted) this.#offline(asThinlayerError(error));
@@ -190,10 +207,13 @@ export class Repository {
     return await offlineFacts(this.#options, known, failure);
   }
 
-  /** The next process begins with what could be shown, and takes nothing older. */
+  /** The next process begins with what could be shown, and takes nothing older. What a full disk prevents is made up for later. */
   async #leaveBreadcrumb(): Promise<void> {
     const { fqrn, objects, pinned } = this.#options;
-    if (!pinned && this.#facts.trusted) await writeBreadcrumb(objects.cache.directory, fqrn, this.#facts);
+    const { root, trusted } = this.#facts;
+    if (pinned || !trusted || (this.#left && objectPath(this.#left) === objectPath(root))) return;
+    await writeBreadcrumb(objects.cache.directory, fqrn, this.#facts);
+    this.#left = root;
   }
 
   #online(): void {
@@ -215,7 +235,7 @@ async function offlineFacts(
   offline: ThinlayerError,
 ): Promise<RepositoryFacts> {
   if (!known || !(await objects.cache.find(known.root))) throw offline;
-  checkRevision(known.revision, blacklist, fqrn);
+  checkRevision(known.revision, blacklist(), fqrn);
   return { ...known, trusted: null, offline, heardAt: null };
 }
 

@@ -252,6 +252,45 @@ test('a refresh answers the new revision; of what is not mounted it is refused',
   });
 });
 
+test('who asks for a refresh while there is one waits for the next: one for all of them', async (t) => {
+  const holds = [signalled(), signalled(), signalled()];
+  let begun = 0;
+  const source = fakeRepositorySource({
+    refresh: async () => {
+      await holds[begun++]?.promise;
+      if (begun === 2) throw broken;
+      return { path: 'of the fake', revision: null, anew: false, whiteouts: [] };
+    },
+  });
+  const { repositories, states } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  const first = repositories.refresh(R);
+  await settled();
+  const [second, third] = [repositories.refresh(R), repositories.refresh(R)];
+  holds[0]?.signal();
+  assert.equal((await first).revision, 2);
+  await settled();
+  assert.equal(begun, 2);
+  const fourth = repositories.refresh(R);
+  holds[1]?.signal();
+  await assert.rejects(second, broken);
+  await assert.rejects(third, broken);
+  holds[2]?.signal();
+  assert.equal((await fourth).revision, 3);
+  assert.equal(begun, 3);
+  assert.deepEqual(states(), [`${R} mounted 1`]);
+});
+
+test('a mount that is lost during a refresh is told to all who wait for one', async (t) => {
+  const source = fakeRepositorySource({ refresh: () => new Promise(() => undefined) });
+  const { repositories } = repositoriesOn(t, source);
+  await repositories.lease('x', [R]);
+  const refreshes = [repositories.refresh(R), repositories.refresh(R)];
+  await settled();
+  source.lose(R, broken);
+  for (const refresh of refreshes) await assert.rejects(refresh, broken);
+});
+
 test('a stopped registry answers who still waits', async (t) => {
   const source = fakeRepositorySource({ resolve: () => new Promise(() => undefined) });
   const { repositories } = repositoriesOn(t, source);

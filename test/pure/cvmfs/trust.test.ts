@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { inflateSync } from 'node:zlib';
 
 import { EMPTY_BLACKLIST, parseBlacklist } from '../../../src/cvmfs/embedded/blacklist.js';
+import { parseManifest } from '../../../src/cvmfs/embedded/manifest.js';
 import { objectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import {
   checkCertificate,
@@ -79,6 +80,17 @@ test('a manifest tells root catalog, revision, times and certificate', () => {
     openManifest(fixture('alt/repo/.cvmfspublished'), 'alt.example.org').manifest.alternativePaths,
     true,
   );
+});
+
+test('a root catalog of 0 bytes is one whose size the publisher does not know', () => {
+  const { lines } = openManifest(fixture('thin/rev-1/.cvmfspublished'), THIN).letter;
+  for (const [line, size] of [
+    ['B0', null],
+    ['B1', 1],
+  ] as const) {
+    const changed = lines.map((each) => (each.startsWith('B') ? line : each));
+    assert.equal(parseManifest(changed, THIN).rootSize, size);
+  }
 });
 
 test('manifests that lie are refused, and the fault is named', () => {

@@ -97,6 +97,20 @@ test('what can never fit is refused, and says what to do', async (t) => {
   assert.deepEqual(await held(cache, 3), [0, 2]);
 });
 
+test('nothing goes for what can never fit: who reads it again and again would empty the cache for all', async (t) => {
+  const { cache } = await cacheOf(t, 1000);
+  for (let n = 0; n < 4; n++) await put(cache, n, 200);
+  cache.pin(nth(0));
+  for (const size of [801, 1001, 2 ** 50]) {
+    await assert.rejects(put(cache, 4, size), { code: 'resource_exhausted' });
+  }
+  assert.deepEqual(await held(cache, 5), [0, 1, 2, 3]);
+  assert.equal(cache.facts.evictions, 0);
+  // What just fits has all that it needs.
+  await put(cache, 4, 800);
+  assert.deepEqual(await held(cache, 5), [0, 4]);
+});
+
 test('what comes without a size takes room as it grows, and no more', async (t) => {
   const { cache } = await cacheOf(t, 1000);
   for (let n = 0; n < 3; n++) await put(cache, n, 300);
@@ -251,6 +265,12 @@ test('a full disk is told, and leaves nothing half written', async (t) => {
     });
     assert.deepEqual(readdirSync(join(directory, 'txn')), []);
     assert.equal(await cache.find(nth(0)), null);
+    // What the disk cannot hold takes nothing else along.
+    for (let n = 1; n < 4; n++) await put(cache, n, 200_000);
+    assert.equal(await cache.evictBytes(2 << 20), false);
+    assert.equal(cache.facts.objects, 3);
+    assert.equal(await cache.evictBytes(300_000), true);
+    assert.deepEqual(await held(cache, 4), [3]);
   } finally {
     execFileSync('umount', [directory]);
   }

@@ -86,7 +86,7 @@ export async function clientOf(
   const client: Client = {
     fqrn: `${name}.example.org`,
     keys: [masterKey('snap.example.org'), masterKey(`${name}.example.org`)],
-    blacklist: EMPTY_BLACKLIST,
+    blacklist: () => EMPTY_BLACKLIST,
     objects: new Objects(cache, fetcher),
     onEvent: (event) => events.push(event),
     fetcher,

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -13,6 +12,7 @@ import { hexDigest, objectPath, parseObjectPath } from '../../../src/cvmfs/embed
 import type { ObjectId } from '../../../src/cvmfs/embedded/object-id.js';
 import { collect } from '../../../src/cvmfs/embedded/fetch/receive.js';
 import { fixture } from '../../pure/cvmfs/fixtures.js';
+import { bareServer } from './bare-server.js';
 import { clientOf, serverOf } from './client.js';
 import { RepositoryServer } from './server.js';
 import type { Fault } from './server.js';
@@ -220,19 +220,6 @@ test('more transfers than connections wait for their turn, and no clock runs aga
   assert.equal(client.objects.cache.facts.objects, 200);
 });
 
-/** A server that writes on the bare connection, whatever is asked. */
-async function bareServer(t: TestContext, answer: (socket: Socket) => void): Promise<string> {
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    socket.once('data', () => answer(socket));
-    t.after(() => socket.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
 /** Some turns of the event loop: whatever arrived is seen meanwhile. */
 async function pause(): Promise<void> {
   for (let turn = 0; turn < 20; ++turn) await new Promise((resolve) => setImmediate(resolve));
@@ -334,28 +321,29 @@ for (const [what, answer] of [
   });
 }
 
-test('a server of HTTPS is asked through a tunnel of the proxy, which may refuse', async (t) => {
-  let asked = '';
-  const proxy = await bareServer(t, (socket) =>
-    socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'),
-  );
-  const hosts = ['https://secure.invalid'];
-  const refusing = await clientOf(t, 'thin', hosts, { proxies: [[proxy]], maxRetries: 0 });
-  await assert.rejects(refusing.objects.fetch(LOREM, HOW), {
-    code: 'unavailable',
-    message: /answered 403 to CONNECT secure\.invalid:443|403/,
+test('a body that nobody has room for ends its connection: more of them would take all descriptors', async (t) => {
+  const closed: Promise<unknown>[] = [];
+  // More than is read ahead of anybody.
+  const stored = randomBytes(24 << 20);
+  const url = await bareServer(t, (socket) => {
+    closed.push(new Promise((resolve) => socket.on('close', resolve)));
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${stored.length}\r\n\r\n`);
+    socket.write(stored);
   });
-  const open = await bareServer(t, (socket) => {
-    socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-    socket.once('data', (hello: Buffer) => {
-      asked = hello.toString('latin1');
-      socket.end('this is no TLS');
-    });
-  });
-  const tunnelled = await clientOf(t, 'thin', hosts, { proxies: [[open]], maxRetries: 0 });
-  await assert.rejects(tunnelled.objects.fetch(LOREM, HOW), {
-    code: 'unavailable',
-    message: /SSL|EPROTO|wrong version/i,
-  });
-  assert.ok(asked.includes('secure.invalid'), 'the name of the server is in the first message of TLS');
+  const client = await clientOf(t, 'thin', [url], { limit: 1 << 20 });
+  const how = { compressed: false, size: stored.length };
+  for (let n = 0; n < 3; n++) {
+    await assert.rejects(client.objects.fetch(sha1Object(stored), how), { code: 'resource_exhausted' });
+  }
+  assert.equal(closed.length, 3);
+  await Promise.all(closed);
+});
+
+test('who is wrong about the size of an object fails alone, not with those who ask for it at the same time', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url]);
+  const wrong = client.objects.fetch(LOREM, { ...HOW, size: 10 });
+  const right = client.objects.fetch(LOREM, HOW);
+  await assert.rejects(wrong, { code: 'data_loss' });
+  assert.equal(readFileSync(await right).length, 30_000);
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { parseBlacklist } from '../../../src/cvmfs/embedded/blacklist.js';
 import { hashText, hexDigest, objectPath, parseObjectPath } from '../../../src/cvmfs/embedded/object-id.js';
 import { Repository } from '../../../src/cvmfs/embedded/repository.js';
+import { signalled } from '../../fakes/signalled.js';
 import { fixture, masterKey } from '../../pure/cvmfs/fixtures.js';
 import { NO_CATALOG, clientOf, serverOf, temporaryDirectory } from './client.js';
 import type { Client } from './client.js';
@@ -266,11 +267,79 @@ test('a blacklisted certificate or revision is refused, from the cache as well',
   const server = await serverOf(t, 'thin/rev-1');
   await (await shown(await clientOf(t, 'thin', [server.url], { directory }))).close();
   const client = await clientOf(t, 'thin', [server.url], { directory });
-  const blacklist = parseBlacklist('<thin.example.org 8');
+  const blacklist = () => parseBlacklist('<thin.example.org 8');
   await assert.rejects(Repository.open({ ...client, blacklist }), {
     code: 'data_loss',
     message: /blacklist/,
   });
+});
+
+test('a blacklist counts as it is now, also for a client that runs', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url]);
+  let text = '';
+  const repository = await Repository.open({ ...client, blacklist: () => parseBlacklist(text) });
+  await repository.show();
+  const barred = repository.facts.trusted?.certificateFingerprint ?? '';
+  text = `${barred} # its key was stolen`;
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  await repository.refresh();
+  assert.equal(repository.facts.revision, 7);
+  assert.match(reason(repository), /certificate .* is on this host's blacklist/);
+  text = '';
+  await repository.refresh();
+  assert.equal(repository.facts.revision, 10);
+
+  // It goes on, and says that it should not.
+  text = '<thin.example.org 11';
+  await repository.refresh();
+  assert.equal(repository.facts.revision, 10);
+  assert.match(reason(repository), /revision 10 .* is on this host's blacklist/);
+  await repository.close();
+});
+
+test('a breadcrumb that could not be written is written later: without it a server might go back', async (t) => {
+  const directory = temporaryDirectory(t);
+  const server = await serverOf(t, 'thin/rev-1');
+  const repository = await shown(await clientOf(t, 'thin', [server.url], { directory }));
+  const path = join(directory, 'cvmfschecksum.thin.example.org');
+  const text = readFileSync(path);
+  rmSync(path);
+  mkdirSync(path);
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  await repository.refresh();
+  assert.equal(repository.facts.revision, 10);
+  assert.match(reason(repository), /EISDIR/);
+  await repository.refresh();
+  assert.match(reason(repository), /EISDIR/, 'it is not forgotten while it lasts');
+  rmdirSync(path);
+  writeFileSync(path, text);
+  await repository.refresh();
+  assert.equal(reason(repository), 'online');
+  assert.match(readFileSync(path, 'latin1'), /R10$/);
+  await repository.close();
+});
+
+test('who asks while a refresh has heard the server already is shown what was published since', async (t) => {
+  const server = await serverOf(t, 'thin/rev-1');
+  const client = await clientOf(t, 'thin', [server.url]);
+  const repository = await shown(client);
+  const [asked, answer] = [signalled(), signalled()];
+  server.misbehave = () => {
+    asked.signal();
+    return { until: answer.promise };
+  };
+  const earlier = repository.refresh();
+  await asked.promise;
+  server.layers = ['thin/rev-2-delta', 'thin/rev-1'];
+  const [later, another] = [repository.refresh(), repository.refresh()];
+  answer.signal();
+  await earlier;
+  assert.equal(repository.facts.revision, 7);
+  await Promise.all([later, another]);
+  assert.equal(repository.facts.revision, 10);
+  assert.equal(server.count(MANIFEST), 3);
+  await repository.close();
 });
 
 test('it follows the manifest: by its time to live, and sooner when it could not be heard', async (t) => {

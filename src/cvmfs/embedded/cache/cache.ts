@@ -107,7 +107,7 @@ export class Cache {
     return join(this.directory, object);
   }
 
-  /** For a disk that is full: evicts what was not used for longest. False: nothing may go. */
+  /** For a disk that is full: evicts what was not used for longest. False: that does not help. */
   async evictBytes(size: number): Promise<boolean> {
     return await this.#doing('evict', () => this.#room.evict(size));
   }

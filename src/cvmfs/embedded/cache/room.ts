@@ -1,6 +1,6 @@
 /** Keeps the quota: room is given before anything is written, and made by evicting what was not used for longest. */
 
-import { rm } from 'node:fs/promises';
+import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { ThinlayerError } from '../../../core/errors.js';
@@ -60,10 +60,11 @@ export class Room {
 
   /**
    * First come, first served: who waits for room is not overtaken by those who need less. Rejects with
-   * `resource_exhausted` if there is not enough even when all went that may.
+   * `resource_exhausted` if there is not enough even when all went that may; then nothing goes for it.
    */
   async reserve(size: number): Promise<void> {
     const mine = this.#queue.then(async () => {
+      if (size > this.#limit - this.#usage.pinnedBytes) throw this.#noRoom(size);
       while (!(await this.#make(size))) await this.#waitForOthers(size);
       this.#reserved += size;
     });
@@ -84,8 +85,10 @@ export class Room {
     throw this.#noRoom(size);
   }
 
-  /** The disk is full before the quota is: evicts as much as that, if it can. False: nothing may go. */
+  /** The disk is full before the quota is: evicts as much as that, if it can. False: nothing may go, or all would be too little. */
   async evict(size: number): Promise<boolean> {
+    const { bavail, bsize } = await statfs(this.#directory);
+    if (size > bavail * bsize + this.#usage.bytes - this.#usage.pinnedBytes) return false;
     const before = this.#usage.count;
     for (const object of this.#usage.victims(size)) await this.remove(object);
     return this.#usage.count < before;

@@ -79,6 +79,13 @@ export class Connections {
 
 function credentials({ username, password }: URL): Record<string, string> {
   if (username === '') return {};
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
+  const pair = Buffer.from(`${decoded(username)}:${decoded(password)}`, 'latin1');
+  return { 'proxy-authorization': `Basic ${pair.toString('base64')}` };
+}
+
+/** A byte a character. A `%` that is no escape is one, as libcurl has it: passwords are written as they are. */
+function decoded(text: string): string {
+  return text.replaceAll(/%([0-9a-f]{2})/gi, (_, digits: string) =>
+    String.fromCharCode(parseInt(digits, 16)),
+  );
 }

@@ -44,7 +44,7 @@ export async function transfer<T>(
     const response = await ask(connections, attempt, watch);
     await checkAnswer(response, attempt);
     watch.pause();
-    return await receive(arriving(response, attempt, watch));
+    return await receiveFrom(response, attempt, watch, receive);
   } catch (error) {
     if (!signal?.aborted) throw error;
     throw new ThinlayerError('aborted', 'the fetch was cancelled by its caller', {
@@ -64,6 +64,20 @@ async function ask(connections: Connections, attempt: Attempt, watch: Watch): Pr
     return await exchange.answer;
   } catch (error) {
     throw networkFailure(error, attempt.route);
+  }
+}
+
+/** A receiver that fails may not have begun to read, for want of room, say: the rest must not wait for it for ever. */
+async function receiveFrom<T>(
+  response: Answer,
+  attempt: Attempt,
+  watch: Watch,
+  receive: (body: Arriving) => Promise<T>,
+): Promise<T> {
+  try {
+    return await receive(arriving(response, attempt, watch));
+  } finally {
+    response.body.destroy();
   }
 }
 
@@ -108,21 +122,17 @@ async function* arriving(
   watch: Watch,
 ): Arriving {
   let total = 0;
-  try {
-    for (;;) {
-      watch.resume();
-      const chunk = await read(body, route);
-      if (chunk === null) return;
-      readOn();
-      total += chunk.length;
-      counts.bytes += chunk.length;
-      watch.arrived(chunk.length);
-      if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
-      watch.pause();
-      yield chunk;
-    }
-  } finally {
-    body.destroy();
+  for (;;) {
+    watch.resume();
+    const chunk = await read(body, route);
+    if (chunk === null) return;
+    readOn();
+    total += chunk.length;
+    counts.bytes += chunk.length;
+    watch.arrived(chunk.length);
+    if (total > bound) throw refusal(`${path} has more than the ${bound} bytes it may have`);
+    watch.pause();
+    yield chunk;
   }
 }
 

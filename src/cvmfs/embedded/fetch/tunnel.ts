@@ -24,7 +24,8 @@ async function openTunnel(
   headers: Record<string, string>,
   timeout: number,
 ): Promise<Socket> {
-  const client = new Client(proxy, { connect: { timeout } });
+  // undici's own patience with a proxy that says nothing is five minutes, and nobody can cut that short.
+  const client = new Client(proxy, { connect: { timeout }, headersTimeout: timeout });
   try {
     const { statusCode, socket } = await client.connect({
       path: target,
