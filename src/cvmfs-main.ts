@@ -100,7 +100,10 @@ function notYet(what: string): ThinlayerError {
 }
 
 function printSettings(config: ClientConfig): void {
-  for (const { name, value, from } of config.settings) console.log(`${name}=${value}    # from ${from}`);
+  for (const { name, value, from, used } of config.settings)
+    console.log(
+      `${name}=${value}    # from ${from}${used ? '' : ', ignored: this client has no use for it'}`,
+    );
 }
 
 /** One line for whoever started this process and waits: that the repository is mounted, or why it is not. */

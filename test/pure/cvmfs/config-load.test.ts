@@ -216,7 +216,6 @@ test("numbers, switches and times have their types, and CERN's defaults", () => 
     lowSpeedLimit: 1024,
     proxyResetSeconds: null,
     hostResetSeconds: null,
-    followRedirects: false,
   });
   assert.deepEqual(unset.cache, {
     directory: '/var/lib/cvmfs/thinlayer/sw.example.org',
@@ -226,10 +225,10 @@ test("numbers, switches and times have their types, and CERN's defaults", () => 
   assert.deepEqual([unset.pinned, unset.maxTtlSeconds, unset.allowed], [null, null, true]);
   const set = loadLines(
     'CVMFS_TIMEOUT=1\nCVMFS_TIMEOUT_DIRECT=2\nCVMFS_MAX_RETRIES=3\nCVMFS_BACKOFF_INIT=4\nCVMFS_BACKOFF_MAX=5\n' +
-      'CVMFS_LOW_SPEED_LIMIT=6\nCVMFS_PROXY_RESET_AFTER=7\nCVMFS_HOST_RESET_AFTER=8\nCVMFS_FOLLOW_REDIRECTS=on\n' +
+      'CVMFS_LOW_SPEED_LIMIT=6\nCVMFS_PROXY_RESET_AFTER=7\nCVMFS_HOST_RESET_AFTER=8\n' +
       'CVMFS_CACHE_BASE=/c/\nCVMFS_SHARED_CACHE=yes\nCVMFS_QUOTA_LIMIT=2000\nCVMFS_MAX_TTL=3\nCVMFS_BLACKLIST=/b',
   );
-  assert.deepEqual(Object.values(set.network), [1, 2, 3, 4, 5, 6, 7, 8, true]);
+  assert.deepEqual(Object.values(set.network), [1, 2, 3, 4, 5, 6, 7, 8]);
   assert.deepEqual(set.cache, { directory: '/c/thinlayer/shared', quotaBytes: 2000 * 1024 ** 2 });
   assert.deepEqual([set.maxTtlSeconds, set.blacklists], [180, ['/b']]);
   assert.deepEqual([unset.prefetch, loadLines('THINLAYER_PREFETCH=no').prefetch], [true, false]);

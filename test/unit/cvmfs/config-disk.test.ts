@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 
 import { DISK_FILES } from '../../../src/cvmfs/embedded/config/disk-files.js';
 import { loadConfig } from '../../../src/cvmfs/embedded/config/load.js';
+import { CVMFS_CLIENT } from '../../system/project.js';
 
 function scratch(t: TestContext): string {
   const directory = fs.mkdtempSync(join(tmpdir(), 'thinlayer-config-'));
@@ -29,6 +30,25 @@ test('a configuration on disk is read', (t) => {
   assert.deepEqual(
     config.publicKeys.map(({ path }) => path),
     [join(directory, 'keys/a.pub'), join(directory, 'keys/b.pub')],
+  );
+});
+
+test('-o parse lists what was read and from where, and what this client has no use for', (t) => {
+  const directory = scratch(t);
+  for (const folder of ['keys', 'config.d']) fs.mkdirSync(join(directory, folder));
+  fs.writeFileSync(join(directory, 'keys/a.pub'), '-----BEGIN PUBLIC KEY-----\n');
+  const lines = ['SERVER_URL=http://a', 'HTTP_PROXY=DIRECT', 'NFILES=5', 'FOLLOW_REDIRECTS=yes'];
+  const file = join(directory, 'config.d/sw.example.org.conf');
+  fs.writeFileSync(file, lines.map((line) => `CVMFS_${line}\n`).join(''));
+  const words = ['sw.example.org', '/mnt', '--config-dir', directory, '-o', 'parse'];
+  const listed = execFileSync(process.execPath, [CVMFS_CLIENT, ...words], { encoding: 'utf8' });
+  assert.equal(
+    listed,
+    `CVMFS_FOLLOW_REDIRECTS=yes    # from ${file}:4, ignored: this client has no use for it
+CVMFS_HTTP_PROXY=DIRECT    # from ${file}:2
+CVMFS_NFILES=5    # from ${file}:3, ignored: this client has no use for it
+CVMFS_SERVER_URL=http://a    # from ${file}:1
+`,
   );
 });
 

@@ -18,7 +18,6 @@ test('a time-out that is to be none in practice is none, and not over at once', 
     lowSpeedLimit: 1024,
     proxyResetSeconds: null,
     hostResetSeconds: null,
-    followRedirects: false,
   };
   const config = { servers: [], proxies: { groups: [], fallback: [] }, network } as Partial<ClientConfig>;
   const { timeoutMs, timeoutDirectMs, backoffMaxMs } = fetchOptions(config as ClientConfig);

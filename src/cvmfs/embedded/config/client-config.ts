@@ -61,10 +61,9 @@ export interface NetworkConfig {
   readonly backoffMaxSeconds: number;
   /** Bytes a second; a transfer that stays below for the timeout counts as timed out. 0: no limit. */
   readonly lowSpeedLimit: number;
-  /** When to return to the first proxy group, or server, after a fail-over; null: never. */
+  /** When to return to the first proxy group, or server, after a fail-over; null: as CERN's client does (`FETCH_DEFAULTS`). */
   readonly proxyResetSeconds: number | null;
   readonly hostResetSeconds: number | null;
-  readonly followRedirects: boolean;
 }
 
 /** Of files whose contents are not among the repository's objects. The rest of the network's is theirs too. */
@@ -147,7 +146,6 @@ function readNetwork(settings: Settings): NetworkConfig {
     lowSpeedLimit: settings.whole('CVMFS_LOW_SPEED_LIMIT', 1024),
     proxyResetSeconds: settings.whole('CVMFS_PROXY_RESET_AFTER', 0) || null,
     hostResetSeconds: settings.whole('CVMFS_HOST_RESET_AFTER', 0) || null,
-    followRedirects: settings.flag('CVMFS_FOLLOW_REDIRECTS', false),
   };
 }
 
