@@ -74,7 +74,7 @@ export class Session {
     const asItIs = this.#unmountedTree(id);
     if (asItIs !== undefined) return asItIs;
     const { signal } = cancel;
-    const path = await this.#attached(id, label, signal);
+    const path = await this.#attachedForDocker(id, label, signal);
     if (!signal?.aborted) return path;
     await this.detach(id);
     throw new ThinlayerError('aborted', `the caller went away while layer ${id} was mounted for it`, {
@@ -82,12 +82,16 @@ export class Session {
     });
   }
 
-  async #attached(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
+  async #attachedForDocker(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
     try {
-      return (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
+      return await this.#attached(id, label, signal);
     } catch (error) {
       throw await undone(error, () => this.#leftovers.forget(id));
     }
+  }
+
+  async #attached(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
+    return (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
   }
 
   async detach(id: LayerId): Promise<void> {
@@ -144,17 +148,22 @@ export class Session {
   /**
    * dockerd's orderly end, with no container of its own left running. Unmounted is what a failed detach left, and layers that
    * are no container's root by the kernel's word, whatever uses were counted: their ends got lost while this daemon was
-   * away. And repositories that nobody uses then.
+   * away. And repositories that nobody uses then. Nobody asks again: one that cannot be unmounted keeps none of the others.
    */
   async cleanup(): Promise<void> {
     const mounted = [...this.registry.states()].filter((s) => s.mounted);
     const targets = mounted.map(({ id }) => mountpointOf(this.engine, id));
     const used = await this.engine.mounter.usedByContainers(targets);
     const unused = mounted.filter(({ uses }, index) => uses === 0 || !used.has(targets[index] ?? ''));
-    for (const { id, uses } of unused) {
-      for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
-    }
-    await this.repositories.retire();
+    const failures: unknown[] = [];
+    const told = (failure: unknown) => void failures.push(failure);
+    for (const { id, uses } of unused) await this.#detachAll(id, uses).catch(told);
+    await this.repositories.retire().catch(told);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #detachAll(id: LayerId, uses: number): Promise<void> {
+    for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
   }
 
   /**
@@ -231,11 +240,14 @@ export class Session {
     }
   }
 
-  /** A layer's merged tree, attached and kept from removal until `end`. A detach that fails ends the hold all the same. */
+  /**
+   * A layer's merged tree, attached and kept from removal until `end`. A detach that fails ends the hold all the same. No layer
+   * is forgotten because it cannot be read: its removal would wait for this very hold.
+   */
   async #use(id: LayerId): Promise<{ tree: string; end: () => Promise<void> }> {
     const release = this.#holds.take(id);
     try {
-      const tree = await this.attach(id, null, {});
+      const tree = this.#unmountedTree(id) ?? (await this.#attached(id, null, undefined));
       return { tree, end: () => this.detach(id).finally(release) };
     } catch (error) {
       release();

@@ -211,6 +211,17 @@ test('cleanup unmounts what a failed detach left and whose ends got lost, but no
   assert.deepEqual([...engine.mounts], ['/home/used/merged']);
 });
 
+test('cleanup unmounts all that it can, and says what it could not', async () => {
+  const engine = fakeEngine();
+  const { port } = faulty(engine.mounter, { unmount: '1*error(EIO)' });
+  const { supervisor } = await openedOn({ ...engine, mounter: port });
+  await makePair(supervisor);
+  await supervisor.create(id('other'), id('base'), 'container', {});
+  for (const name of ['top', 'other']) await supervisor.attach(id(name), null);
+  await assert.rejects(supervisor.cleanup(), /EIO/);
+  assert.deepEqual([...engine.mounts], ['/home/top/merged']);
+});
+
 test('a broken layer says why, keeps others serving, and comes back by repair', async () => {
   const engine = fakeEngine();
   const { supervisor } = await openedOn(engine);
