@@ -202,9 +202,10 @@ export function mountOf(
   id: LayerId,
   lowers: readonly string[],
   label: string | null,
+  layer = known(engine, id),
 ): OverlayMount | null {
   return planMount({
-    layer: known(engine, id),
+    layer,
     lowerLinks: lowers,
     ownLink: engine.store.links(id).own,
     label,
@@ -268,7 +269,10 @@ async function unpackOnMerged(
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
   const holder = `archive over layer ${id}`;
-  const plan = mountOf(engine, id, stackOf(await leaseLowers(grounds, holder, lowers, { signal })), null);
+  const places = await leaseLowers(grounds, holder, lowers, { signal });
+  // Writable also if children were made on it: those stand on `diff`, and what is written to is the staging directory.
+  const layer = { ...known(engine, id), committed: false };
+  const plan = mountOf(engine, id, stackOf(places), null, layer);
   try {
     await unpackOver(engine, id, staging, plan, request, signal);
   } finally {

@@ -148,6 +148,21 @@ test('against another layer than the parent the two merged trees are compared, m
   ]);
 });
 
+// It was unpacked as if nothing were below: without a trace of what it deletes, and with success.
+test('an archive against another layer than the parent is unpacked over the merged files, also under a child', async () => {
+  const engine = fakeEngine();
+  const { supervisor } = await openedOn(engine);
+  for (const name of ['base', 'other']) await supervisor.create(id(name), null, 'image', {});
+  await supervisor.create(id('layer'), id('base'), 'image', {});
+  await supervisor.create(id('child'), id('layer'), 'image', {});
+  await supervisor.applyDiff(id('layer'), id('other'), tarOf('file'));
+  assert.deepEqual(engine.calls.slice(0, 3), [
+    'mount /home/layer/unpacking',
+    'apply /home/layer/unpacking',
+    'unmount /home/layer/unpacking',
+  ]);
+});
+
 test('neither layer of a comparison is removed while it is read', async () => {
   const engine = fakeEngine();
   const { supervisor } = await openedOn(engine);

@@ -77,6 +77,20 @@ test('a thin layer is not mounted: dockerd reads its descriptor', async (t) => {
   assert.deepEqual(plans, []);
 });
 
+test('a child of a thin layer of no layers is what its directory is, however many use it', async () => {
+  const store = fakeLayerStore({}, '/home');
+  const engine = fakeEngine({ store });
+  const { supervisor } = await openedOn(engine);
+  await supervisor.create(id('thin'), null, 'image', {});
+  const record = store.get(id('thin'))?.record;
+  assert.ok(record);
+  await store.update({ ...record, state: 'applied', thin: [] });
+  await supervisor.create(id('child'), id('thin'), 'container', {});
+  for (let use = 0; use < 3; use++) assert.equal(await supervisor.attach(id('child'), null), '/home/child/diff');
+  for (let use = 0; use < 3; use++) await supervisor.detach(id('child'));
+  assert.deepEqual(engine.calls, []);
+});
+
 test('one that was written through a mount, as BuildKit does, is known for thin by its first child', async (t) => {
   const asked: string[] = [];
   const descriptor = (layer: LayerId) => {
