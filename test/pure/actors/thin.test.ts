@@ -86,7 +86,8 @@ test('a child of a thin layer of no layers is what its directory is, however man
   assert.ok(record);
   await store.update({ ...record, state: 'applied', thin: [] });
   await supervisor.create(id('child'), id('thin'), 'container', {});
-  for (let use = 0; use < 3; use++) assert.equal(await supervisor.attach(id('child'), null), '/home/child/diff');
+  for (let use = 0; use < 3; use++)
+    assert.equal(await supervisor.attach(id('child'), null), '/home/child/diff');
   for (let use = 0; use < 3; use++) await supervisor.detach(id('child'));
   assert.deepEqual(engine.calls, []);
 });

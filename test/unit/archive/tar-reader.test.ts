@@ -78,7 +78,10 @@ test('a PAX or GNU header without contents says nothing, and loses nothing of wh
 
 test('a PAX or GNU header of a negative size is refused', async () => {
   for (const typeflag of ['x', 'g', 'L', 'K']) {
-    const archive = tarOf(tarEntry({ name: 'negative', typeflag, size: -512 }), tarEntry({ name: 'a', body: 'x' }));
+    const archive = tarOf(
+      tarEntry({ name: 'negative', typeflag, size: -512 }),
+      tarEntry({ name: 'a', body: 'x' }),
+    );
     await assert.rejects(read(chunked(archive, 4096)), {
       code: 'invalid_argument',
       message: 'the archive cannot be read: the size in a PAX or GNU header is not a number of bytes',
