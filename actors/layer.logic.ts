@@ -251,8 +251,9 @@ function unpack(
   request: RequestOf<'layer.apply'>,
   whiteouts: 'overlay' | 'remove',
   signal: AbortSignal,
+  remote = false,
 ): Promise<void> {
-  return engine.archive.apply(root, request.tar, { idMaps: engine.config.idMaps, whiteouts, signal });
+  return engine.archive.apply(root, request.tar, { idMaps: engine.config.idMaps, whiteouts, signal, remote });
 }
 
 /**
@@ -292,7 +293,8 @@ async function unpackOver(
   const target = `${known(engine, id).paths.root}/${UNPACKING}`;
   await engine.mounter.mount({ ...plan, target, writable: { ...plan.writable, upper: staging.path } });
   try {
-    await unpack(engine, target, request, 'remove', signal);
+    const remote = repositoriesOf(engine.store.links(id).lowers).length > 0;
+    await unpack(engine, target, request, 'remove', signal, remote);
   } finally {
     await engine.mounter.unmount(target);
   }

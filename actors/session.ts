@@ -122,7 +122,7 @@ export class Session {
     const options = { idMaps: config.idMaps, ...(signal && { signal }) };
     const trees = await this.#open(id, parent);
     const stream = trees.merged
-      ? archive.produceBetween(trees.newer, trees.older, options)
+      ? archive.produceBetween(trees.newer, trees.older, { ...options, remote: trees.remote })
       : archive.produce(trees.diff, options);
     const end = this.calls.begin();
     return primed(stream, async () => {
@@ -134,14 +134,18 @@ export class Session {
   changes(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<Change[]> {
     return this.#read(id, parent, (archive, trees) =>
       trees.merged
-        ? archive.changesBetween(trees.newer, trees.older, cancel)
-        : this.#onLowers(id, cancel, (lowers) => archive.changes(trees.diff, lowers, cancel)),
+        ? archive.changesBetween(trees.newer, trees.older, { ...cancel, remote: trees.remote })
+        : this.#onLowers(id, cancel, (lowers) =>
+            archive.changes(trees.diff, lowers, { ...cancel, remote: this.#showsRemote(id) }),
+          ),
     );
   }
 
   size(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<number> {
     return this.#read(id, parent, (archive, trees) =>
-      trees.merged ? archive.sizeBetween(trees.newer, trees.older, cancel) : archive.size(trees.diff, cancel),
+      trees.merged
+        ? archive.sizeBetween(trees.newer, trees.older, { ...cancel, remote: trees.remote })
+        : archive.size(trees.diff, cancel),
     );
   }
 
@@ -230,11 +234,13 @@ export class Session {
 
   async #openMerged(id: LayerId, parent: LayerId | null): Promise<Trees> {
     const newer = await this.#use(id);
-    if (parent === null) return { merged: true, newer: newer.tree, older: null, close: newer.end };
+    const merged = { merged: true, newer: newer.tree, remote: this.#showsRemote(id) } as const;
+    if (parent === null) return { ...merged, older: null, close: newer.end };
     try {
       const older = await this.#use(parent);
       const close = () => older.end().finally(newer.end);
-      return { merged: true, newer: newer.tree, older: older.tree, close };
+      const remote = merged.remote || this.#showsRemote(parent);
+      return { ...merged, older: older.tree, remote, close };
     } catch (error) {
       throw await undone(error, newer.end);
     }
@@ -255,6 +261,11 @@ export class Session {
     }
   }
 
+  /** Whether some of what it shows lies in CVMFS. */
+  #showsRemote(id: LayerId): boolean {
+    return repositoriesOf(this.engine.store.get(id)?.lowers ?? []).length > 0;
+  }
+
   #checkSound(id: LayerId): void {
     const cause = this.engine.store.broken().get(id);
     if (cause === undefined) return;
@@ -269,7 +280,13 @@ export class Session {
 /** What a comparison reads, and how to give it back. */
 type Trees = { readonly close: () => Promise<void> } & (
   | { readonly merged: false; readonly diff: string }
-  | { readonly merged: true; readonly newer: string; readonly older: string | null }
+  | {
+      readonly merged: true;
+      readonly newer: string;
+      readonly older: string | null;
+      /** See TreeWork. */
+      readonly remote: boolean;
+    }
 );
 
 function hasChildren(id: LayerId): ThinlayerError {

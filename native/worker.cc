@@ -90,8 +90,10 @@ Pool& PoolOf(Lane lane) {
   static Pool* files = new Pool(std::max(4u, std::thread::hardware_concurrency()));
   static Pool* records = new Pool(16);
   static Pool* remotes = new Pool(64);
+  static Pool* merged = new Pool(16);
   if (lane == Lane::kMount) return *mounts;
   if (lane == Lane::kRemote) return *remotes;
+  if (lane == Lane::kMerged) return *merged;
   return lane == Lane::kFile ? *files : *records;
 }
 

@@ -130,6 +130,27 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
 });
 
+test('work on trees that show layers in CVMFS is told as such, and no other', async (t) => {
+  const told: unknown[] = [];
+  const note = <T>(value: T) => {
+    return (_newer: string, _older: unknown, work?: { remote?: boolean }) => {
+      told.push(work?.remote);
+      return Promise.resolve(value);
+    };
+  };
+  const archive = { changes: note([]), changesBetween: note([]), sizeBetween: note(0) };
+  const { supervisor } = await withContainer(t, { archive });
+  await supervisor.create(id('base'), null, 'image', {});
+  await supervisor.create(id('ordinary'), id('base'), 'container', {});
+  for (const name of ['ordinary', 'container']) {
+    await supervisor.changes(id(name), id(name === 'ordinary' ? 'base' : 'thin'));
+    await supervisor.changes(id(name), id(name));
+    await supervisor.size(id(name), null);
+  }
+  await supervisor.changes(id('ordinary'), id('container'));
+  assert.deepEqual(told, [false, false, false, true, true, true, true]);
+});
+
 test('where whiteouts are files, a layer that has some stands between its masks, which go with the image', async (t) => {
   const told: string[] = [];
   const masks = {
