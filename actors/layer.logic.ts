@@ -202,9 +202,10 @@ export function mountOf(
   id: LayerId,
   lowers: readonly string[],
   label: string | null,
+  layer = known(engine, id),
 ): OverlayMount | null {
   return planMount({
-    layer: known(engine, id),
+    layer,
     lowerLinks: lowers,
     ownLink: engine.store.links(id).own,
     label,
@@ -250,8 +251,9 @@ function unpack(
   request: RequestOf<'layer.apply'>,
   whiteouts: 'overlay' | 'remove',
   signal: AbortSignal,
+  remote = false,
 ): Promise<void> {
-  return engine.archive.apply(root, request.tar, { idMaps: engine.config.idMaps, whiteouts, signal });
+  return engine.archive.apply(root, request.tar, { idMaps: engine.config.idMaps, whiteouts, signal, remote });
 }
 
 /**
@@ -268,7 +270,10 @@ async function unpackOnMerged(
   const { engine } = grounds;
   const { lowers } = engine.store.links(id);
   const holder = `archive over layer ${id}`;
-  const plan = mountOf(engine, id, stackOf(await leaseLowers(grounds, holder, lowers, { signal })), null);
+  const places = await leaseLowers(grounds, holder, lowers, { signal });
+  // Writable also if children were made on it: those stand on `diff`, and what is written to is the staging directory.
+  const layer = { ...known(engine, id), committed: false };
+  const plan = mountOf(engine, id, stackOf(places), null, layer);
   try {
     await unpackOver(engine, id, staging, plan, request, signal);
   } finally {
@@ -288,7 +293,8 @@ async function unpackOver(
   const target = `${known(engine, id).paths.root}/${UNPACKING}`;
   await engine.mounter.mount({ ...plan, target, writable: { ...plan.writable, upper: staging.path } });
   try {
-    await unpack(engine, target, request, 'remove', signal);
+    const remote = repositoriesOf(engine.store.links(id).lowers).length > 0;
+    await unpack(engine, target, request, 'remove', signal, remote);
   } finally {
     await engine.mounter.unmount(target);
   }

@@ -133,6 +133,11 @@ function fail(request: number, error: ThinlayerError): LayerReply {
   return { type: 'reply', request, ok: false, error };
 }
 
+const REPLY_PATH = {
+  type: 'replyWith',
+  params: ({ event }: { event: { output: string } }) => ({ value: event.output }),
+} as const;
+
 /** What `created` and `applied` have in common: a layer that is there and not mounted. */
 const UNMOUNTED = {
   'layer.create': { actions: 'answerSameCreation' },
@@ -219,10 +224,15 @@ export const layerMachine = setupLayer.createMachine({
       invoke: {
         src: 'mountLayer',
         input: workOf<'layer.attach'>,
-        onDone: {
-          target: 'settling',
-          actions: ['nowMounted', { type: 'replyWith', params: ({ event }) => ({ value: event.output }) }],
-        },
+        onDone: [
+          {
+            // Below it is nothing but thin layers that name none: it is what its `diff` is, as a layer without a parent.
+            guard: ({ context, event }) => event.output === context.info?.paths.diff,
+            target: 'settling',
+            actions: ['nowUnmounted', REPLY_PATH],
+          },
+          { target: 'settling', actions: ['nowMounted', REPLY_PATH] },
+        ],
         onError: {
           target: 'settling',
           actions: ['nowUnmounted', { type: 'replyError', params: ({ event }) => event }],

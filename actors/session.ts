@@ -74,7 +74,7 @@ export class Session {
     const asItIs = this.#unmountedTree(id);
     if (asItIs !== undefined) return asItIs;
     const { signal } = cancel;
-    const path = await this.#attached(id, label, signal);
+    const path = await this.#attachedForDocker(id, label, signal);
     if (!signal?.aborted) return path;
     await this.detach(id);
     throw new ThinlayerError('aborted', `the caller went away while layer ${id} was mounted for it`, {
@@ -82,12 +82,16 @@ export class Session {
     });
   }
 
-  async #attached(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
+  async #attachedForDocker(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
     try {
-      return (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
+      return await this.#attached(id, label, signal);
     } catch (error) {
       throw await undone(error, () => this.#leftovers.forget(id));
     }
+  }
+
+  async #attached(id: LayerId, label: string | null, signal: Cancel['signal']): Promise<string> {
+    return (await this.registry.ask(id, { type: 'layer.attach', label, signal }, signal)) as string;
   }
 
   async detach(id: LayerId): Promise<void> {
@@ -118,7 +122,7 @@ export class Session {
     const options = { idMaps: config.idMaps, ...(signal && { signal }) };
     const trees = await this.#open(id, parent);
     const stream = trees.merged
-      ? archive.produceBetween(trees.newer, trees.older, options)
+      ? archive.produceBetween(trees.newer, trees.older, { ...options, remote: trees.remote })
       : archive.produce(trees.diff, options);
     const end = this.calls.begin();
     return primed(stream, async () => {
@@ -130,31 +134,40 @@ export class Session {
   changes(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<Change[]> {
     return this.#read(id, parent, (archive, trees) =>
       trees.merged
-        ? archive.changesBetween(trees.newer, trees.older, cancel)
-        : this.#onLowers(id, cancel, (lowers) => archive.changes(trees.diff, lowers, cancel)),
+        ? archive.changesBetween(trees.newer, trees.older, { ...cancel, remote: trees.remote })
+        : this.#onLowers(id, cancel, (lowers) =>
+            archive.changes(trees.diff, lowers, { ...cancel, remote: this.#showsRemote(id) }),
+          ),
     );
   }
 
   size(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<number> {
     return this.#read(id, parent, (archive, trees) =>
-      trees.merged ? archive.sizeBetween(trees.newer, trees.older, cancel) : archive.size(trees.diff, cancel),
+      trees.merged
+        ? archive.sizeBetween(trees.newer, trees.older, { ...cancel, remote: trees.remote })
+        : archive.size(trees.diff, cancel),
     );
   }
 
   /**
    * dockerd's orderly end, with no container of its own left running. Unmounted is what a failed detach left, and layers that
    * are no container's root by the kernel's word, whatever uses were counted: their ends got lost while this daemon was
-   * away. And repositories that nobody uses then.
+   * away. And repositories that nobody uses then. Nobody asks again: one that cannot be unmounted keeps none of the others.
    */
   async cleanup(): Promise<void> {
     const mounted = [...this.registry.states()].filter((s) => s.mounted);
     const targets = mounted.map(({ id }) => mountpointOf(this.engine, id));
     const used = await this.engine.mounter.usedByContainers(targets);
     const unused = mounted.filter(({ uses }, index) => uses === 0 || !used.has(targets[index] ?? ''));
-    for (const { id, uses } of unused) {
-      for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
-    }
-    await this.repositories.retire();
+    const failures: unknown[] = [];
+    const told = (failure: unknown) => void failures.push(failure);
+    for (const { id, uses } of unused) await this.#detachAll(id, uses).catch(told);
+    await this.repositories.retire().catch(told);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #detachAll(id: LayerId, uses: number): Promise<void> {
+    for (let use = 0; use < Math.max(uses, 1); ++use) await this.detach(id);
   }
 
   /**
@@ -221,26 +234,36 @@ export class Session {
 
   async #openMerged(id: LayerId, parent: LayerId | null): Promise<Trees> {
     const newer = await this.#use(id);
-    if (parent === null) return { merged: true, newer: newer.tree, older: null, close: newer.end };
+    const merged = { merged: true, newer: newer.tree, remote: this.#showsRemote(id) } as const;
+    if (parent === null) return { ...merged, older: null, close: newer.end };
     try {
       const older = await this.#use(parent);
       const close = () => older.end().finally(newer.end);
-      return { merged: true, newer: newer.tree, older: older.tree, close };
+      const remote = merged.remote || this.#showsRemote(parent);
+      return { ...merged, older: older.tree, remote, close };
     } catch (error) {
       throw await undone(error, newer.end);
     }
   }
 
-  /** A layer's merged tree, attached and kept from removal until `end`. A detach that fails ends the hold all the same. */
+  /**
+   * A layer's merged tree, attached and kept from removal until `end`. A detach that fails ends the hold all the same. No layer
+   * is forgotten because it cannot be read: its removal would wait for this very hold.
+   */
   async #use(id: LayerId): Promise<{ tree: string; end: () => Promise<void> }> {
     const release = this.#holds.take(id);
     try {
-      const tree = await this.attach(id, null, {});
+      const tree = this.#unmountedTree(id) ?? (await this.#attached(id, null, undefined));
       return { tree, end: () => this.detach(id).finally(release) };
     } catch (error) {
       release();
       throw error;
     }
+  }
+
+  /** Whether some of what it shows lies in CVMFS. */
+  #showsRemote(id: LayerId): boolean {
+    return repositoriesOf(this.engine.store.get(id)?.lowers ?? []).length > 0;
   }
 
   #checkSound(id: LayerId): void {
@@ -257,7 +280,13 @@ export class Session {
 /** What a comparison reads, and how to give it back. */
 type Trees = { readonly close: () => Promise<void> } & (
   | { readonly merged: false; readonly diff: string }
-  | { readonly merged: true; readonly newer: string; readonly older: string | null }
+  | {
+      readonly merged: true;
+      readonly newer: string;
+      readonly older: string | null;
+      /** See TreeWork. */
+      readonly remote: boolean;
+    }
 );
 
 function hasChildren(id: LayerId): ThinlayerError {

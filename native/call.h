@@ -17,6 +17,11 @@ inline std::string StringAt(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::String>().Utf8Value();
 }
 
+// Of work on trees; an argument tells whether some of it lies in a network file system.
+inline Lane TreeLaneAt(const Napi::CallbackInfo& info, size_t index) {
+  return info[index].ToBoolean() ? Lane::kMerged : Lane::kFile;
+}
+
 inline Napi::Promise SubmitCall(Napi::Env env, Lane lane, std::function<void()> call) {
   return Submit(env, lane,
                 std::make_unique<FunctionJob<bool>>([call = std::move(call)] { return call(), true; },

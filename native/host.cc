@@ -4,6 +4,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -20,9 +21,11 @@ int LockFile(const std::string& path, const std::string& text) {
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) Fail("open", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) Fail("flock", path);
-  if (ftruncate(file.get(), 0) != 0) Fail("ftruncate", path);
+  // Over what is there, and cut off only then: on a full disk somebody else takes what is freed in between. The lock holds
+  // without its text, too.
   ssize_t written = pwrite(file.get(), text.data(), text.size(), 0);
-  if (written != static_cast<ssize_t>(text.size())) Fail("write", path);
+  if (written < 0 && errno != ENOSPC && errno != EDQUOT) Fail("write", path);
+  if (ftruncate(file.get(), std::max<ssize_t>(written, 0)) != 0) Fail("ftruncate", path);
   return file.release();
 }
 

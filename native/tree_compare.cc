@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "call.h"
 #include "cancel.h"
 #include "directory.h"
 #include "worker.h"
@@ -279,9 +280,9 @@ class SizeJob : public CancellableJob {
   SizeSum sum_;
 };
 
-// compareLayer(diff, lowers, flag), compareTrees(newer, [older] or [], flag)
+// compareLayer(diff, lowers, flag, remote), compareTrees(newer, [older] or [], flag, remote)
 Napi::Value Compare(const Napi::CallbackInfo& info, bool overlay) {
-  return Submit(info.Env(), Lane::kFile,
+  return Submit(info.Env(), TreeLaneAt(info, 3),
                 std::make_unique<CompareJob>(info[0].As<Napi::String>().Utf8Value(), Strings(info[1]), overlay,
                                              info[2]));
 }

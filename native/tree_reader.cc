@@ -1,9 +1,10 @@
-// `new TreeWalk(root, only, namesOnly)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
+// `new TreeWalk(root, only, namesOnly, remote)`, `next(data)`, `close()`: the walk of tree_walk.h, a batch at a time.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
 
 #include "addon.h"
+#include "call.h"
 #include "tree_walk.h"
 #include "worker.h"
 
@@ -59,7 +60,7 @@ class TreeWalkObject : public Napi::ObjectWrap<TreeWalkObject> {
     }
     const bool names_only = info[2].ToBoolean();
     // Whose contents are not wanted may lie on a network: it must not hold up those that wait for disks.
-    lane_ = names_only ? Lane::kRemote : Lane::kFile;
+    lane_ = names_only ? Lane::kRemote : TreeLaneAt(info, 3);
     walk_ = std::make_shared<TreeWalk>(info[0].As<Napi::String>().Utf8Value(), std::move(only), names_only);
   }
 

@@ -1,6 +1,6 @@
 // The JavaScript class TreeWriter: batches of records (tree_batch.h) in, promises out.
 //
-//   new TreeWriter(root, uid, gid, opaqueName, clears, bufferCount, bufferBytes)
+//   new TreeWriter(root, uid, gid, opaqueName, clears, bufferCount, bufferBytes, remote)
 //     .buffers: ArrayBuffer[]          to be filled by JavaScript; not touched while a run() of it is under way
 //     .open(): Promise<void>
 //     .run(buffer: index, length): Promise<void>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "call.h"
 #include "tree.h"
 #include "worker.h"
 
@@ -71,7 +72,7 @@ class TreeWriter : public Napi::ObjectWrap<TreeWriter> {
   }
 
   explicit TreeWriter(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<TreeWriter>(info), state_(std::make_shared<WriterState>()), strand_(Lane::kFile) {
+      : Napi::ObjectWrap<TreeWriter>(info), state_(std::make_shared<WriterState>()), strand_(TreeLaneAt(info, 7)) {
     state_->options.root = info[0].As<Napi::String>().Utf8Value();
     state_->options.uid = info[1].As<Napi::Number>().Uint32Value();
     state_->options.gid = info[2].As<Napi::Number>().Uint32Value();

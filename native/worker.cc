@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 namespace thinlayer {
@@ -40,6 +41,7 @@ class Pool {
  public:
   explicit Pool(size_t limit) : limit_(limit) {}
 
+  // Throws SyscallError if there is no thread for it.
   void Post(std::function<void()> task) {
     Queue(std::move(task));
     ready_.notify_one();  // without the lock, which the woken thread would wait for at once
@@ -50,8 +52,14 @@ class Pool {
     std::lock_guard<std::mutex> lock(mutex_);
     tasks_.push_back(std::move(task));
     if (idle_ >= tasks_.size() || threads_ >= limit_) return;
-    ++threads_;
-    std::thread([this] { Loop(); }).detach();
+    try {
+      std::thread([this] { Loop(); }).detach();
+      ++threads_;
+    } catch (const std::system_error& error) {
+      if (threads_ > 0) return;  // one of those gets to it
+      tasks_.pop_back();
+      FailWith(error.code().value(), "pthread_create", "", "raise the limit of tasks (TasksMax, pids.max)");
+    }
   }
 
   void Loop() {
@@ -82,8 +90,10 @@ Pool& PoolOf(Lane lane) {
   static Pool* files = new Pool(std::max(4u, std::thread::hardware_concurrency()));
   static Pool* records = new Pool(16);
   static Pool* remotes = new Pool(64);
+  static Pool* merged = new Pool(16);
   if (lane == Lane::kMount) return *mounts;
   if (lane == Lane::kRemote) return *remotes;
+  if (lane == Lane::kMerged) return *merged;
   return lane == Lane::kFile ? *files : *records;
 }
 
@@ -141,9 +151,25 @@ std::pair<Pending*, Done> Admit(Napi::Env env, std::unique_ptr<Job> job) {
   return {new Pending(env, std::move(job)), home->done};
 }
 
+void Return(Pending* pending, const Done& done) {
+  if (done.BlockingCall(pending) != napi_ok) delete pending;
+}
+
 void RunAndReturn(Pending* pending, const Done& done) {
   pending->Run();
-  if (done.BlockingCall(pending) != napi_ok) delete pending;
+  Return(pending, done);
+}
+
+// Answers false, with the job on its way back, if no thread can run `task`.
+bool PostOrReturn(Lane lane, std::function<void()> task, Pending* pending, const Done& done) {
+  try {
+    PoolOf(lane).Post(std::move(task));
+    return true;
+  } catch (const SyscallError& error) {
+    pending->error = error;
+    Return(pending, done);
+    return false;
+  }
 }
 
 }  // namespace
@@ -158,7 +184,7 @@ void InitWorkers(Napi::Env env) {
 Napi::Promise Submit(Napi::Env env, Lane lane, std::unique_ptr<Job> job) {
   auto [pending, done] = Admit(env, std::move(job));
   Napi::Promise promise = pending->deferred.Promise();
-  PoolOf(lane).Post([pending = pending, done = done] { RunAndReturn(pending, done); });
+  PostOrReturn(lane, [pending = pending, done = done] { RunAndReturn(pending, done); }, pending, done);
   return promise;
 }
 
@@ -180,8 +206,7 @@ Napi::Promise Strand::Submit(Napi::Env env, std::unique_ptr<Job> job) {
   std::lock_guard<std::mutex> lock(state->mutex);
   state->waiting.push_back([pending = pending, done = done] { RunAndReturn(pending, done); });
   if (state->running) return promise;
-  state->running = true;
-  PoolOf(state->lane).Post([state] {
+  auto run_all = [state] {
     std::unique_lock<std::mutex> held(state->mutex);
     while (!state->waiting.empty()) {
       std::function<void()> task = std::move(state->waiting.front());
@@ -191,7 +216,9 @@ Napi::Promise Strand::Submit(Napi::Env env, std::unique_ptr<Job> job) {
       held.lock();
     }
     state->running = false;
-  });
+  };
+  state->running = PostOrReturn(state->lane, run_all, pending, done);
+  if (!state->running) state->waiting.pop_back();
   return promise;
 }
 

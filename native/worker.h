@@ -41,6 +41,7 @@ enum class Lane {
   kFile,   // trees, quotas
   kRecord, // small changes that wait for the journal: enough of them at once to share its commits
   kRemote, // looks into a network file system: those of a dead server must leave threads for the others
+  kMerged, // trees that show what lies in a network file system: one of a dead server must hold up no other trees
 };
 
 // Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled.

@@ -39,6 +39,7 @@ function writerOptions(options: ApplyArchiveOptions): TreeWriterOptions {
     owner: mappedRoot(options.idMaps),
     overlayPrefix: options.overlayPrefix ?? 'trusted.overlay.',
     clears: options.whiteouts === 'remove',
+    remote: options.remote ?? false,
   };
 }
 

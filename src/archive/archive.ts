@@ -14,10 +14,10 @@ export function createArchive(
   return {
     apply: (root, tar, options) => applyArchive(writers, root, tar, { ...options, overlayPrefix }),
     produce: (diff, options) => produce(reader, diff, options),
-    changes: (diff, lowers, cancel) => changes(reader, diff, lowers, cancel),
+    changes: (diff, lowers, work) => changes(reader, diff, lowers, work),
     size: (tree, cancel) => size(reader, tree, cancel),
     produceBetween: (newer, older, options) => produceBetween(reader, newer, older, options),
-    changesBetween: (newer, older, cancel) => changesBetween(reader, newer, older, cancel),
-    sizeBetween: (newer, older, cancel) => sizeBetween(reader, newer, older, cancel),
+    changesBetween: (newer, older, work) => changesBetween(reader, newer, older, work),
+    sizeBetween: (newer, older, work) => sizeBetween(reader, newer, older, work),
   };
 }

@@ -2,16 +2,16 @@
 
 import type { Change } from '../core/model.js';
 import type { Cancel } from '../core/service.js';
-import type { TreeReader } from '../core/tree.js';
+import type { TreeReader, TreeWork } from '../core/tree.js';
 
 /** See Archive.changes. */
 export async function changes(
   reader: TreeReader,
   diff: string,
   lowers: readonly string[],
-  cancel?: Cancel,
+  work?: TreeWork,
 ): Promise<Change[]> {
-  return (await reader.compareLayer(diff, lowers, cancel)).changes;
+  return (await reader.compareLayer(diff, lowers, work)).changes;
 }
 
 /** See Archive.size. */
@@ -24,9 +24,9 @@ export async function changesBetween(
   reader: TreeReader,
   newer: string,
   older: string | null,
-  cancel?: Cancel,
+  work?: TreeWork,
 ): Promise<Change[]> {
-  return (await reader.compareTrees(newer, older, cancel)).changes;
+  return (await reader.compareTrees(newer, older, work)).changes;
 }
 
 /** See Archive.sizeBetween. */
@@ -34,7 +34,7 @@ export async function sizeBetween(
   reader: TreeReader,
   newer: string,
   older: string | null,
-  cancel?: Cancel,
+  work?: TreeWork,
 ): Promise<number> {
-  return (await reader.compareTrees(newer, older, cancel)).size;
+  return (await reader.compareTrees(newer, older, work)).size;
 }

@@ -86,7 +86,8 @@ type Parser = (value: string, key: string) => Partial<DriverOptions>;
 
 const PARSERS: Readonly<Record<string, Parser>> = {
   'overlay2.override_kernel_check': (v, k) => ({ overrideKernelCheck: parseBoolean(v, k) }),
-  'overlay2.size': (v, k) => ({ defaultQuota: parseSize(v, k) }),
+  // 0 is no limit, as with Docker's own driver, which then asks for no quotas of the file system either.
+  'overlay2.size': (v, k) => ({ defaultQuota: parseSize(v, k) || null }),
   'overlay2.mountopt': (v, k) => ({ mountOptions: parseMountOptions(v, k) }),
   'thinlayer.max_lowers': (v, k) => ({ maxLowers: parseMaxLowers(v, k) }),
   'thinlayer.sync': (v, k) => ({ sync: parseSync(v, k) }),

@@ -8,6 +8,7 @@ import type { OverlayMount } from './mount-plan.js';
 import type { RepositorySource } from './repository.js';
 import type { ByteStream, Cancel, HomeConfig } from './service.js';
 import type { ThinDescriptor } from './thin-descriptor.js';
+import type { TreeWork } from './tree.js';
 
 export interface Mounter {
   /** Makes `target` if it is missing, mounts, gives `work/work` to the mapped root. After a failure nothing stays, not even `target`. */
@@ -92,13 +93,13 @@ export interface Staging {
   discard(): Promise<void>;
 }
 
-export interface ApplyOptions extends Cancel {
+export interface ApplyOptions extends TreeWork {
   readonly idMaps: IdMaps;
   /** `overlay`: `.wh.NAME` becomes a 0:0 device, `.wh..wh..opq` an attribute. `remove`: the named file is deleted from the tree. */
   readonly whiteouts: 'overlay' | 'remove';
 }
 
-export interface ProduceOptions extends Cancel {
+export interface ProduceOptions extends TreeWork {
   readonly idMaps: IdMaps;
 }
 
@@ -110,13 +111,13 @@ export interface Archive {
   /** A layer's own directory as a tar: whiteouts in registry form, entries sorted, the same bytes for the same tree. */
   produce(diff: string, options: ProduceOptions): ByteStream;
   /** A layer's own directory against its ancestors' (`lowers`, uppermost first), as Docker's naive comparison of the two merged trees would tell. Sorted by path. */
-  changes(diff: string, lowers: readonly string[], cancel?: Cancel): Promise<Change[]>;
+  changes(diff: string, lowers: readonly string[], work?: TreeWork): Promise<Change[]>;
   size(tree: string, cancel?: Cancel): Promise<number>;
 
   /** The same three for two merged trees; `older` null: against nothing. */
   produceBetween(newer: string, older: string | null, options: ProduceOptions): ByteStream;
-  changesBetween(newer: string, older: string | null, cancel?: Cancel): Promise<Change[]>;
-  sizeBetween(newer: string, older: string | null, cancel?: Cancel): Promise<number>;
+  changesBetween(newer: string, older: string | null, work?: TreeWork): Promise<Change[]>;
+  sizeBetween(newer: string, older: string | null, work?: TreeWork): Promise<number>;
 }
 
 /**

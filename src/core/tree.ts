@@ -44,7 +44,13 @@ export interface TreeBatch {
   readonly entries: readonly TreeEntry[];
 }
 
-export interface ReadOptions extends Cancel {
+/** How trees are worked on. */
+export interface TreeWork extends Cancel {
+  /** Some of it lies in a network file system. If that hangs, so does this, but no work on trees of our own disks. */
+  readonly remote?: boolean;
+}
+
+export interface ReadOptions extends TreeWork {
   /** Leave out what is not among these paths, and what is below it. */
   readonly only?: readonly ByteString[];
   /** No file is opened: entries have no contents. For a tree on a network, which would have to fetch them. */
@@ -63,9 +69,9 @@ export interface TreeReader {
   /** All below `root`: depth first, the names of a directory in the order of their bytes. */
   read(root: string, options?: ReadOptions): AsyncIterable<TreeBatch>;
   /** An overlay layer's own directory against its ancestors' (uppermost first): see Archive.changes. */
-  compareLayer(diff: string, lowers: readonly string[], cancel?: Cancel): Promise<Comparison>;
+  compareLayer(diff: string, lowers: readonly string[], work?: TreeWork): Promise<Comparison>;
   /** Two complete trees; `older` null stands for an empty one. */
-  compareTrees(newer: string, older: string | null, cancel?: Cancel): Promise<Comparison>;
+  compareTrees(newer: string, older: string | null, work?: TreeWork): Promise<Comparison>;
   /** Bytes of all that is no directory, files with several names counted once. */
   size(root: string, cancel?: Cancel): Promise<number>;
 }
@@ -108,6 +114,8 @@ export interface TreeWriterOptions {
   readonly overlayPrefix: OverlayPrefix;
   /** Whether `clear` will be called: what is created is remembered for it. */
   readonly clears: boolean;
+  /** See TreeWork. */
+  readonly remote?: boolean;
 }
 
 export type OverlayPrefix = 'trusted.overlay.' | 'user.overlay.';

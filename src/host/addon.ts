@@ -62,8 +62,8 @@ export interface ProbeFunctions {
 /** native/host.cc. Paths are not followed if they are symlinks. */
 export interface HostFunctions {
   /**
-   * Takes an exclusive lock without waiting (EWOULDBLOCK: somebody has it) and writes `text` into the file. Answers
-   * the descriptor: closing it, or the end of the process, gives the lock back.
+   * Takes an exclusive lock without waiting (EWOULDBLOCK: somebody has it) and writes `text` into the file, if there is room.
+   * Answers the descriptor: closing it, or the end of the process, gives the lock back.
    */
   lockFile(path: string, text: string): Promise<number>;
   /** Writes out everything of the file system that holds `path`. */

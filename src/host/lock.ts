@@ -28,7 +28,7 @@ export interface Patience {
 
 const RETRY_MS = 100;
 
-/** Null: somebody has it. What he wrote into the file stays; else it holds `text`. It stays when the lock is released. */
+/** Null: somebody has it. What he wrote into the file stays; else it holds `text`, or nothing on a full disk. It stays when the lock is released. */
 export async function tryLock(
   addon: Pick<HostFunctions, 'lockFile'>,
   path: string,
@@ -83,5 +83,5 @@ async function inUse(home: string, path: string): Promise<ThinlayerError> {
 
 async function holderOf(path: string): Promise<string> {
   const holder = await readFile(path, 'utf8').catch((error: unknown) => `unknown: ${String(error)}`);
-  return holder.trim();
+  return holder.trim() || 'unknown';
 }

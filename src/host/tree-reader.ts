@@ -3,7 +3,7 @@
 import type { Change, ChangeKind } from '../core/model.js';
 import { ThinlayerError } from '../core/errors.js';
 import type { Cancel } from '../core/service.js';
-import type { ByteString, Comparison, ReadOptions, TreeBatch, TreeReader } from '../core/tree.js';
+import type { ByteString, Comparison, ReadOptions, TreeBatch, TreeReader, TreeWork } from '../core/tree.js';
 import { fromErrno } from '../core/errno.js';
 import { withCancelFlag } from './cancel-flag.js';
 import { decodeEntries } from './tree-entries.js';
@@ -11,11 +11,18 @@ import { decodeEntries } from './tree-entries.js';
 /** native/tree_reader.cc and tree_compare.cc. Flags: see cancel-flag.ts. */
 export interface TreeReaderFunctions {
   /** `only`: each path followed by a NUL. */
-  TreeWalk: new (root: string, only: Buffer | null, namesOnly: boolean) => NativeWalk;
-  compareLayer(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
-  compareTrees(newer: string, olders: readonly string[], flag: Uint8Array): Promise<NativeComparison>;
+  TreeWalk: new (root: string, only: Buffer | null, namesOnly: boolean, remote: boolean) => NativeWalk;
+  compareLayer: Compare;
+  compareTrees: Compare;
   treeSize(root: string, flag: Uint8Array): Promise<number>;
 }
+
+type Compare = (
+  newer: string,
+  olders: readonly string[],
+  flag: Uint8Array,
+  remote: boolean,
+) => Promise<NativeComparison>;
 
 interface NativeWalk {
   /** Fills `data`, one call at a time. */
@@ -46,13 +53,17 @@ export function createTreeReader(addon: TreeReaderFunctions): TreeReader {
     call: 'compareLayer' | 'compareTrees',
     newer: string,
     olders: readonly string[],
-    cancel?: Cancel,
-  ) => decodeComparison(await cancellable(newer, cancel, (flag) => addon[call](newer, olders, flag)));
+    work: TreeWork = {},
+  ) => {
+    const remote = work.remote ?? false;
+    return decodeComparison(
+      await cancellable(newer, work, (flag) => addon[call](newer, olders, flag, remote)),
+    );
+  };
   return {
     read: (root, options = {}) => read(addon, root, options),
-    compareLayer: (diff, lowers, cancel) => compare('compareLayer', diff, lowers, cancel),
-    compareTrees: (newer, older, cancel) =>
-      compare('compareTrees', newer, older === null ? [] : [older], cancel),
+    compareLayer: (diff, lowers, work) => compare('compareLayer', diff, lowers, work),
+    compareTrees: (newer, older, work) => compare('compareTrees', newer, older === null ? [] : [older], work),
     size: (root, cancel) => cancellable(root, cancel, (flag) => addon.treeSize(root, flag)),
   };
 }
@@ -62,7 +73,8 @@ async function* read(
   root: string,
   options: ReadOptions,
 ): AsyncGenerator<TreeBatch, void, void> {
-  const walk = new addon.TreeWalk(root, joinPaths(options.only), options.namesOnly ?? false);
+  const { only, namesOnly = false, remote = false } = options;
+  const walk = new addon.TreeWalk(root, joinPaths(only), namesOnly, remote);
   let [filling, reading] = [Buffer.allocUnsafeSlow(BATCH_BYTES), Buffer.allocUnsafeSlow(BATCH_BYTES)];
   try {
     for (let ahead: Promise<Outcome> | null = fill(walk, filling); ahead;) {

@@ -26,6 +26,7 @@ export interface TreeWriterAddon {
     clears: boolean,
     bufferCount: number,
     bufferBytes: number,
+    remote: boolean,
   ) => NativeTreeWriter;
 }
 
@@ -47,6 +48,7 @@ export function nativeTreeWriters(addon: TreeWriterAddon = loadAddon<TreeWriterA
         options.clears,
         BUFFERS,
         BUFFER_BYTES,
+        options.remote ?? false,
       );
       return new BatchingTreeWriter(root, native);
     },

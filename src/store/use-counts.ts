@@ -90,7 +90,9 @@ function keeper(directory: string, disk: Disk): UseCounts['keep'] {
     const path = join(directory, layer);
     try {
       if (uses > 1) await make();
-      await (uses > 1 ? disk.change(replacing(path, uses)) : disk.change([{ do: 'unlink', path }]));
+      // No layer's name begins with a dot.
+      const draft = join(directory, `.${layer}`);
+      await disk.change(uses > 1 ? replacing(draft, path, uses) : [{ do: 'unlink', path }]);
     } catch (error) {
       throw fromErrno(error, { op: 'keep the number of uses', layer, path });
     }
@@ -99,8 +101,7 @@ function keeper(directory: string, disk: Disk): UseCounts['keep'] {
 }
 
 /** Under a name that no layer has, first: half a number would be another one. */
-function replacing(path: string, uses: number): DiskChange[] {
-  const draft = `${path}.tmp`;
+function replacing(draft: string, path: string, uses: number): DiskChange[] {
   return [
     { do: 'write', path: draft, text: String(uses), mode: 0o600, sync: false },
     { do: 'rename', from: draft, to: path },

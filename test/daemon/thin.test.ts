@@ -187,7 +187,9 @@ thinTest(
     await writeFile(join(files, 'written'), 'by the container');
     assert.deepEqual(await client.changes('container', 'scratch'), [{ Path: '/written', Kind: 1 }]);
     assert.deepEqual(await mountedRepositories(daemon), []);
-    await client.put('container');
+    // A second use while there is one, as `docker cp` has it.
+    assert.equal(daemon.inside(await client.get('container')), files);
+    for (let use = 0; use < 2; use++) await client.put('container');
     for (const id of ['container', 'scratch']) await client.remove(id);
   },
 );

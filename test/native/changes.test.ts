@@ -1,8 +1,11 @@
 /** Comparison of layers without a mount, against the comparison of the merged trees that the kernel shows. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
@@ -206,3 +209,33 @@ test('a caller that cancels, a directory that is missing', needsRoot, async (t) 
   await assert.rejects(size(reader, join(tree, 'missing')), hasCode('not_found'));
   await assert.rejects(changes(reader, tree, [join(tree, 'missing')]), hasCode('not_found'));
 });
+
+/** Mounts what nobody serves, so that the first look into it hangs, until the answered function is called. */
+async function hangingMount(directory: string): Promise<() => void> {
+  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+  const script = `exec 3<>/dev/fuse; mount -i -t fuse hanging "$0" -o ${options} && echo mounted && exec sleep 60`;
+  const server = spawn('/bin/sh', ['-c', script, directory]);
+  await once(server.stdout, 'data');
+  return () => server.kill('SIGKILL');
+}
+
+// Four of them took all the threads there are for trees: no archive was unpacked or made any more, of whatever layer.
+test(
+  'comparisons with layers in a network file system that hangs hold up no work on other trees',
+  needsRoot,
+  async (t) => {
+    const { path } = overlayScratch(t);
+    const [hanging, own] = [join(path, 'hanging'), join(path, 'own')];
+    for (const directory of [hanging, own]) mkdirSync(directory);
+    writeFileSync(join(own, 'file'), 'abc');
+    const end = await hangingMount(hanging);
+    const work = { remote: true };
+    const hung = Array.from({ length: 8 }, () => reader.compareLayer(own, [hanging], work));
+    const outcomes = Promise.allSettled(hung);
+    const tooLate = delay(10_000, 'only when nothing hangs any more', { ref: false });
+    const answer = await Promise.race([size(reader, own), tooLate]);
+    end();
+    assert.equal(answer, 3);
+    for (const { status } of await outcomes) assert.equal(status, 'rejected');
+  },
+);

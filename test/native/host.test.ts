@@ -11,6 +11,7 @@ import type { TestContext } from 'node:test';
 
 import { loadAddon } from '../../src/host/addon.js';
 import { lockHome } from '../../src/host/lock.js';
+import { needsRoot, scratchDirectory, shell } from './scratch-tree.js';
 
 const addon = loadAddon();
 
@@ -52,6 +53,22 @@ test('a wait for a lock is a refusal once it is called off', async (t) => {
   const patience = { ms: 60_000, signal: calledOff.signal, waits: () => calledOff.abort() };
   await assert.rejects(lockHome(addon, home, patience), { code: 'failed_precondition' });
   await first.release();
+});
+
+// Containers go on to write: what the lock's text frees for a moment is theirs, and the file empty from then on.
+test('a home on a full disk is locked', needsRoot, async (t) => {
+  const home = scratchDirectory(t);
+  shell(
+    home,
+    'mount -t tmpfs -o size=16k none .; cd "$PWD"; touch .lock; head -c 64k /dev/zero > full || true',
+  );
+  const lock = await lockHome(addon, home);
+  await assert.rejects(lockHome(addon, home), /in use by another daemon \(process unknown\)/);
+  await lock.release();
+  await rm(join(home, 'full'));
+  const second = await lockHome(addon, home);
+  assert.equal(await readFile(join(home, '.lock'), 'utf8'), `${process.pid}\n`);
+  await second.release();
 });
 
 test('the kernel takes the lock back from a killed process', async (t) => {

@@ -21,9 +21,13 @@ interface Parser extends Extract {
   readonly _buffer: { readonly buffered: number; shift(size: number): Buffer | null };
   /** Bytes of contents, or of what fills up their last block, that are still to come. */
   readonly _missing: number;
+  /** What comes next is the contents of a PAX or GNU header. */
+  readonly _longHeader: boolean;
   _header: { type: string | null; size: number } | TarHeader;
   /** Takes a header block from `_buffer`. Blocks of zeros are skipped. False: wait. */
   _consumeHeader(): boolean;
+  /** Takes the contents of a PAX or GNU header from `_buffer`. False: they are malformed. */
+  _consumeLongHeader(): boolean;
   /** Contents of a PAX or GNU header; `_header.type` tells which. */
   _decodeLongHeader(bytes: Buffer): void;
   /** Last change to `_header`, before the entry is emitted with it. */
@@ -164,7 +168,7 @@ export class TarParser {
     parser._consumeHeader = () => {
       this.#wantsHeader = true;
       try {
-        return consumeHeader();
+        return consumeHeader() && this.#passesEmptyLongHeader();
       } catch (error) {
         parser._continueWrite(asMalformed(error));
         return false;
@@ -186,6 +190,17 @@ export class TarParser {
       parser._header = decodeHeader(this.#header, this.#prelude);
       this.#prelude = NOTHING;
     };
+  }
+
+  /**
+   * tar-stream waits for a byte of each PAX or GNU header's contents: of one that has none (Go writes a global header so) it
+   * would take contents of the next entry, and what comes behind.
+   */
+  #passesEmptyLongHeader(): boolean {
+    const { _longHeader: isLong, _missing: missing } = this.#parser;
+    if (!isLong || missing > 0) return true;
+    if (missing === 0) return this.#parser._consumeLongHeader();
+    throw malformed('the size in a PAX or GNU header is not a number of bytes');
   }
 
   /**
@@ -214,10 +229,11 @@ function longHeader(prelude: Prelude, type: string | null, bytes: Buffer): Prelu
   switch (type) {
     case 'pax-header':
       return { ...prelude, pax: decodePax(bytes) };
+    // An empty one says nothing, as in Go's reader.
     case 'gnu-long-path':
-      return { ...prelude, longName: textField(bytes, 0, bytes.length) };
+      return { ...prelude, longName: textField(bytes, 0, bytes.length) || null };
     case 'gnu-long-link-path':
-      return { ...prelude, longLink: textField(bytes, 0, bytes.length) };
+      return { ...prelude, longLink: textField(bytes, 0, bytes.length) || null };
     case null:
     default:
       return prelude; // PAX global headers: Docker ignores them too

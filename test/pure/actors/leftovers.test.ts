@@ -63,3 +63,14 @@ test('what somebody wrote or uses, and what is no container’s, is not taken wi
   assert.deepEqual(layers(), ['image', 'written-init', 'written', 'used-init', 'used', 'snapshot']);
   assert.deepEqual(leftovers, []);
 });
+
+// A removal waits for all who read the layer: one that a reader waits for would never come, and with it no new Init, and no end.
+test('who reads a layer that cannot be mounted hears why, and forgets no layer', async () => {
+  const mount = () => Promise.reject(new ThinlayerError('unavailable', 'no server answers'));
+  const { supervisor, container, layers } = await withImage({ mounter: { mount } });
+  await container('c-init', 'image');
+  await assert.rejects(supervisor.size(id('c-init'), null), /no server answers/);
+  await assert.rejects(supervisor.diff(id('c-init'), null), /no server answers/);
+  assert.deepEqual(layers(), ['image', 'c-init']);
+  await supervisor.remove(id('c-init'));
+});

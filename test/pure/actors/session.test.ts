@@ -148,6 +148,21 @@ test('against another layer than the parent the two merged trees are compared, m
   ]);
 });
 
+// It was unpacked as if nothing were below: without a trace of what it deletes, and with success.
+test('an archive against another layer than the parent is unpacked over the merged files, also under a child', async () => {
+  const engine = fakeEngine();
+  const { supervisor } = await openedOn(engine);
+  for (const name of ['base', 'other']) await supervisor.create(id(name), null, 'image', {});
+  await supervisor.create(id('layer'), id('base'), 'image', {});
+  await supervisor.create(id('child'), id('layer'), 'image', {});
+  await supervisor.applyDiff(id('layer'), id('other'), tarOf('file'));
+  assert.deepEqual(engine.calls.slice(0, 3), [
+    'mount /home/layer/unpacking',
+    'apply /home/layer/unpacking',
+    'unmount /home/layer/unpacking',
+  ]);
+});
+
 test('neither layer of a comparison is removed while it is read', async () => {
   const engine = fakeEngine();
   const { supervisor } = await openedOn(engine);
@@ -209,6 +224,17 @@ test('cleanup unmounts what a failed detach left and whose ends got lost, but no
   await assert.rejects(supervisor.detach(id('top')));
   await supervisor.cleanup();
   assert.deepEqual([...engine.mounts], ['/home/used/merged']);
+});
+
+test('cleanup unmounts all that it can, and says what it could not', async () => {
+  const engine = fakeEngine();
+  const { port } = faulty(engine.mounter, { unmount: '1*error(EIO)' });
+  const { supervisor } = await openedOn({ ...engine, mounter: port });
+  await makePair(supervisor);
+  await supervisor.create(id('other'), id('base'), 'container', {});
+  for (const name of ['top', 'other']) await supervisor.attach(id(name), null);
+  await assert.rejects(supervisor.cleanup(), /EIO/);
+  assert.deepEqual([...engine.mounts], ['/home/top/merged']);
 });
 
 test('a broken layer says why, keeps others serving, and comes back by repair', async () => {

@@ -77,6 +77,21 @@ test('a thin layer is not mounted: dockerd reads its descriptor', async (t) => {
   assert.deepEqual(plans, []);
 });
 
+test('a child of a thin layer of no layers is what its directory is, however many use it', async () => {
+  const store = fakeLayerStore({}, '/home');
+  const engine = fakeEngine({ store });
+  const { supervisor } = await openedOn(engine);
+  await supervisor.create(id('thin'), null, 'image', {});
+  const record = store.get(id('thin'))?.record;
+  assert.ok(record);
+  await store.update({ ...record, state: 'applied', thin: [] });
+  await supervisor.create(id('child'), id('thin'), 'container', {});
+  for (let use = 0; use < 3; use++)
+    assert.equal(await supervisor.attach(id('child'), null), '/home/child/diff');
+  for (let use = 0; use < 3; use++) await supervisor.detach(id('child'));
+  assert.deepEqual(engine.calls, []);
+});
+
 test('one that was written through a mount, as BuildKit does, is known for thin by its first child', async (t) => {
   const asked: string[] = [];
   const descriptor = (layer: LayerId) => {
@@ -113,6 +128,27 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
     `/cvmfs/${R}/layers/bottom`,
   ]);
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
+});
+
+test('work on trees that show layers in CVMFS is told as such, and no other', async (t) => {
+  const told: unknown[] = [];
+  const note = <T>(value: T) => {
+    return (_newer: string, _older: unknown, work?: { remote?: boolean }) => {
+      told.push(work?.remote);
+      return Promise.resolve(value);
+    };
+  };
+  const archive = { changes: note([]), changesBetween: note([]), sizeBetween: note(0) };
+  const { supervisor } = await withContainer(t, { archive });
+  await supervisor.create(id('base'), null, 'image', {});
+  await supervisor.create(id('ordinary'), id('base'), 'container', {});
+  for (const name of ['ordinary', 'container']) {
+    await supervisor.changes(id(name), id(name === 'ordinary' ? 'base' : 'thin'));
+    await supervisor.changes(id(name), id(name));
+    await supervisor.size(id(name), null);
+  }
+  await supervisor.changes(id('ordinary'), id('container'));
+  assert.deepEqual(told, [false, false, false, true, true, true, true]);
 });
 
 test('where whiteouts are files, a layer that has some stands between its masks, which go with the image', async (t) => {

@@ -15,6 +15,7 @@ test('every option is understood, in any case of its key', () => {
     ['overlay2.override_kernel_check=F', { overrideKernelCheck: false }],
     ['overlay2.size=10G', { defaultQuota: 10 * 1024 ** 3 }],
     ['Overlay2.Size=10G', { defaultQuota: 10 * 1024 ** 3 }],
+    ['overlay2.size=0', { defaultQuota: null }],
     ['overlay2.mountopt=nodev,xino=off', { mountOptions: ['nodev', 'xino=off'] }],
     ['overlay2.mountopt=', { mountOptions: [] }],
     ['overlay2.mountopt= nodev , volatile ', { mountOptions: ['nodev', 'volatile'] }],

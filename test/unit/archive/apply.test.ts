@@ -64,7 +64,7 @@ test('whiteouts for overlay, and in place', async () => {
     ['close'],
   ]);
   assert.deepEqual(overlay.options, [
-    { owner: { uid: 0, gid: 0 }, overlayPrefix: 'trusted.overlay.', clears: false },
+    { owner: { uid: 0, gid: 0 }, overlayPrefix: 'trusted.overlay.', clears: false, remote: false },
   ]);
   const inPlace = await apply(entries, { whiteouts: 'remove' });
   assert.deepEqual(inPlace.calls, [['remove', 'd/gone'], ['clear', 'd'], last, ['finish'], ['close']]);

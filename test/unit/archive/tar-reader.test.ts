@@ -59,6 +59,36 @@ test('entries are the same, however the bytes are cut into chunks', async () => 
   );
 });
 
+// tar-stream takes as many bytes as the next entry has for the contents of such a header, and what is behind for headers: with
+// zeros there it would take the archive for ended, depending on how the bytes are cut.
+test('a PAX or GNU header without contents says nothing, and loses nothing of what follows', async () => {
+  const files = [
+    tarEntry({ name: 'a', body: 'x'.repeat(1000) }),
+    tarEntry({ name: 'b', body: Buffer.alloc(4096) }),
+    tarEntry({ name: 'c', body: 'z' }),
+  ];
+  for (const typeflag of ['x', 'g', 'L', 'K']) {
+    for (const size of [512, 700, 65536]) {
+      const entries = await read(chunked(tarOf(tarEntry({ name: 'empty', typeflag }), ...files), size));
+      const found = entries.map((entry) => `${entry.name} ${entry.contents.length}`);
+      assert.deepEqual(found, ['a 1000', 'b 4096', 'c 1'], `${typeflag}, chunks of ${size}`);
+    }
+  }
+});
+
+test('a PAX or GNU header of a negative size is refused', async () => {
+  for (const typeflag of ['x', 'g', 'L', 'K']) {
+    const archive = tarOf(
+      tarEntry({ name: 'negative', typeflag, size: -512 }),
+      tarEntry({ name: 'a', body: 'x' }),
+    );
+    await assert.rejects(read(chunked(archive, 4096)), {
+      code: 'invalid_argument',
+      message: 'the archive cannot be read: the size in a PAX or GNU header is not a number of bytes',
+    });
+  }
+});
+
 test('an archive that is cut anywhere inside an entry is refused', async () => {
   const ends = ENTRIES.map((_, index) => Buffer.concat(ENTRIES.slice(0, index + 1)).length);
   const entries = Buffer.concat(TREE);

@@ -58,11 +58,29 @@ test('what is not mounted any more, half written, or of a dockerd of before is f
   const counts = await open([A, B]);
   await counts.keep(A, 2);
   await counts.keep(B, 5);
-  writeFileSync(join(directory, 'c.tmp'), '7');
+  writeFileSync(join(directory, '.c'), '7');
   assert.deepEqual([...(await open([B])).found], [[B, 5]]);
   assert.deepEqual(readdirSync(directory), ['b']);
   assert.deepEqual([...(await open([B], false)).found], [[B, 1]]);
   assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a number on its way to disk takes no other layer’s place, whatever that is called', async (t) => {
+  const { directory, open } = place(t);
+  const other = 'a.tmp' as LayerId;
+  const counts = await open([A, other]);
+  await counts.keep(other, 5);
+  await counts.keep(A, 2);
+  assert.deepEqual(readdirSync(directory).sort(), ['a', 'a.tmp']);
+  writeFileSync(join(directory, '.a'), '7');
+  assert.deepEqual(
+    [...(await open([A, other])).found],
+    [
+      [A, 2],
+      [other, 5],
+    ],
+  );
+  assert.deepEqual(readdirSync(directory).sort(), ['a', 'a.tmp']);
 });
 
 test('what is no whole number above one stands for one, and goes', async (t) => {
