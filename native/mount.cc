@@ -51,7 +51,7 @@ void MakeTarget(const OverlayMount& mount) {
 }
 
 // Where the kernel cannot make work/work, on a full disk, it mounts read-only, and tells its log alone why
-// (ovl_make_workdir). We make it too, to hear the reason. That it can be made by now is none: false.
+// (ovl_make_workdir). We make it too, to hear the reason. If it can be made by now there is none, and the answer is false.
 bool FailWithoutWork(const std::string& work) {
   if (mkdir(work.c_str(), 0) != 0) Fail("mkdir", work);
   if (rmdir(work.c_str()) != 0) Fail("rmdir", work);
@@ -69,6 +69,7 @@ bool GiveWork(const OverlayMount& mount) {
   FailWith(number, "chown", work);
 }
 
+// False: the mount was read-only for want of work/work, and is gone; to mount once more may help.
 bool MountWithWork(const OverlayMount& mount) {
   mount.fsopen ? MountByFsopen(mount) : MountByOptions(mount);
   return GiveWork(mount);

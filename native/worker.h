@@ -44,7 +44,8 @@ enum class Lane {
   kMerged, // trees that show what lies in a network file system: one of a dead server must hold up no other trees
 };
 
-// Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled.
+// Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled; it is rejected with
+// EAGAIN if the kernel gives the lane no thread.
 Napi::Promise Submit(Napi::Env env, Lane lane, std::unique_ptr<Job> job);
 
 // For work whose parts must run one after the other (a tree being written): jobs of one strand never overlap
@@ -75,7 +76,7 @@ class FunctionJob : public Job {
   T value_{};
 };
 
-// What every addon function is registered with: the function's body may throw Napi::Error or SyscallError.
+// Once for each JavaScript environment, before the first Submit.
 void InitWorkers(Napi::Env env);
 
 }  // namespace thinlayer
