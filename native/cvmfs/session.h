@@ -25,7 +25,7 @@ class Session {
   ~Session();  // as Unmount
 
   // Takes the mount away, wherever it is in use, and ends all threads. Open files fail from then on. False: the mount stays,
-  // dead; something else is mounted over it.
+  // dead: something else is mounted over it, or the kernel refused.
   bool Unmount();
   fuse_session* handle() { return session_; }
   const std::string& mountpoint() const { return mountpoint_; }
