@@ -70,6 +70,7 @@
         "cvmfs/database.cc",
         "cvmfs/objects.cc",
         "cvmfs/store_object.cc",
+        "cvmfs/inflater.cc",
         "cvmfs/contents.cc",
         "cvmfs/listings.cc",
         "cvmfs/walk.cc",

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "../worker.h"
+#include "inflater.h"
 #include "query.h"
 #include "refresh.h"
 #include "session.h"
@@ -309,6 +310,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitWorkers(env);
   exports.Set("mountRepository", Napi::Function::New(env, MountRepository, "mountRepository"));
   exports.Set("storeObject", Napi::Function::New(env, StoreObject, "storeObject"));
+  RegisterInflater(env, exports);
   exports.Set("queryDatabase", Napi::Function::New(env, QueryDatabase, "queryDatabase"));
   exports.Set("trimMemory", Napi::Function::New(env, TrimMemory, "trimMemory"));
   return exports;

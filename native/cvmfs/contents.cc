@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kReadOn = 1 << 20;
 // The kernel's read-ahead comes in requests of 128 KiB, which threads of ours take up in any order.
 constexpr uint64_t kDisorder = 256 * 1024;
+// Most chunks are of 4 to 10 MiB: the next one comes while this one is read.
+constexpr uint64_t kMinAhead = 8 << 20;
 constexpr uint64_t kMaxAhead = 16 << 20;
 // What was missing is read again when it is there.
 constexpr uint64_t kBehind = kMaxAhead;
@@ -76,7 +78,7 @@ std::vector<Missing> Content::Ahead(uint64_t offset, uint64_t size) {
   uint64_t run = ReadOn(start, start + std::min(size, entry_->size - start));
   if (run < kReadOn) return {};
   std::vector<Missing> ahead;
-  uint64_t end = std::min(read_to_ + std::min(run, kMaxAhead), entry_->size);
+  uint64_t end = std::min(read_to_ + std::clamp(run, kMinAhead, kMaxAhead), entry_->size);
   for (told_ = std::max(told_, read_to_); told_ < end;) {
     const Chunk& chunk = entry_->chunks[IndexOf(entry_->chunks, told_)];
     if (chunk.offset >= read_to_) ahead.push_back(MissingChunk(*entry_, chunk, path_));

@@ -49,7 +49,19 @@ export interface NativeMount {
   unmount(): Promise<void>;
 }
 
+/** native/cvmfs/inflater.h: of one zlib stream. One call at a time. */
+export interface NativeInflater {
+  /**
+   * Fills `into` from `at` on with what the next piece holds, or with what is left of the one before (null). Answers where that ends: at
+   * the end of `into` as long as there may be more. Rejects with `EBADMSG` and why in `detail`.
+   */
+  inflate(piece: Buffer | null, into: Buffer, at: number): Promise<number>;
+  /** Bytes after the end of the stream; null: it has not ended. */
+  left(): number | null;
+}
+
 export interface CvmfsAddon {
+  readonly Inflater: new () => NativeInflater;
   /** The first row's columns as text; null: there is none. */
   queryDatabase(path: string, sql: string, words: readonly string[]): Promise<string[] | null>;
   /** native/cvmfs/store_object.h. */

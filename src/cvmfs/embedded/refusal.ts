@@ -13,3 +13,8 @@ export function refusal(message: string, cause?: unknown): ThinlayerError {
 export function isRefusal(error: unknown): error is ThinlayerError {
   return error instanceof ThinlayerError && error.code === 'data_loss' && error.op === 'verify';
 }
+
+/** `path`: of an object; `reason`: what zlib says. */
+export function notWhole(path: string, reason: string, cause?: unknown): ThinlayerError {
+  return refusal(`${path} is not a whole zlib stream: ${reason}`, cause);
+}

@@ -8,6 +8,7 @@ import { isErrno } from '../../../core/errno.js';
 import type { Clock } from '../clock.js';
 import { cachePath } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
+import type { Sink } from '../sink.js';
 import { cacheError } from './cache-error.js';
 import type { CheckReport } from './check.js';
 import { compactChecksums } from './checksum.js';
@@ -22,11 +23,6 @@ export interface CacheOptions {
   /** Bytes; Infinity for no quota. */
   readonly limit: number;
   readonly clock: Clock;
-}
-
-/** Where the bytes of an object are written. */
-export interface Sink {
-  write(chunk: Buffer): Promise<void>;
 }
 
 export interface CacheFacts {

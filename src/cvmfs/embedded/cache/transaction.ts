@@ -6,15 +6,16 @@ import { dirname, join } from 'node:path';
 
 import { isErrno } from '../../../core/errno.js';
 import { loadCvmfsAddon } from '../addon.js';
+import { KEPT_BYTES } from '../sink.js';
 import { Checksum, checksumLine, checksumsPath } from './checksum.js';
 import { makeDirectories } from './layout.js';
 
-/** So much is kept in memory, and stored by one job: each step of its own would cost a small file as much as its fetch. */
-const SMALL_BYTES = 128 * 1024;
-
 export class Transaction {
   readonly #path: string;
-  /** Null as long as all that was written is in `#pieces`. */
+  /**
+   * Null as long as all that was written is in `#pieces`, and is stored by one job: each step of its own would cost a small file as much as
+   * its fetch.
+   */
   #file: FileHandle | null = null;
   readonly #pieces: Buffer[] = [];
   readonly #checksum = new Checksum();
@@ -27,7 +28,7 @@ export class Transaction {
   async write(chunk: Buffer): Promise<void> {
     this.#checksum.add(chunk);
     this.#pieces.push(chunk);
-    if (this.size <= SMALL_BYTES) return;
+    if (this.size <= KEPT_BYTES) return;
     this.#file ??= await this.#inDirectory(() => open(this.#path, 'wx', 0o600));
     for (const piece of this.#pieces.splice(0)) await this.#file.writeFile(piece);
   }

@@ -35,15 +35,14 @@ export class Body {
     this.#wake();
   }
 
-  /**
-   * All that waits, at least one byte. Null: there is no more. Rejects with the failure, when all that came before it was
-   * read.
-   */
+  /** What came first. Null: there is no more. Rejects with the failure, when all that came before it was read. */
   async next(): Promise<Buffer | null> {
     while (this.#chunks.length === 0 && !this.#over) await this.#change();
-    const [first, ...more] = this.#chunks.splice(0);
-    this.#waiting = 0;
-    if (first) return more.length === 0 ? first : Buffer.concat([first, ...more]);
+    const chunk = this.#chunks.shift();
+    if (chunk) {
+      this.#waiting -= chunk.length;
+      return chunk;
+    }
     if (this.#failure) throw this.#failure;
     return null;
   }

@@ -1,20 +1,15 @@
 /** What is done with a body as it arrives. */
 
 import type { Hash } from 'node:crypto';
-import { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createInflate, inflateSync } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 
 import type { ThinlayerError } from '../../../core/errors.js';
 import { hasher, objectPath } from '../object-id.js';
 import type { ObjectId } from '../object-id.js';
-import { refusal } from '../refusal.js';
+import { notWhole, refusal } from '../refusal.js';
+import type { Sink } from '../sink.js';
+import { InflatingSink } from './inflating-sink.js';
 import type { Arriving } from './transfer.js';
-
-/** Where verified content goes. What is written counts only when the whole object turned out right. */
-export interface Sink {
-  write(chunk: Buffer): Promise<void>;
-}
 
 export interface Encoding {
   /** As the server stores it. */
@@ -23,7 +18,6 @@ export interface Encoding {
   readonly size: number;
 }
 
-const INFLATE_CHUNK = 128 * 1024;
 /** Uncompressed. Inflating that much holds up the event loop for a fraction of a millisecond. */
 const SMALL_BYTES = 128 * 1024;
 
@@ -76,26 +70,15 @@ async function receiveSmall(body: Arriving, id: ObjectId, how: Encoding, sink: S
 async function receiveLarge(body: Arriving, id: ObjectId, how: Encoding, sink: Sink): Promise<void> {
   const path = objectPath(id);
   const hash = hasher(id.algorithm);
-  let stored = 0;
-  async function* hashed(): AsyncGenerator<Buffer> {
-    for await (const chunk of body) {
-      hash.update(chunk);
-      stored += chunk.length;
-      yield chunk;
-    }
+  const target = boundedSink(path, how.size, sink);
+  const inflating = how.compressed ? new InflatingSink(path, target) : null;
+  for await (const chunk of body) {
+    hash.update(chunk);
+    await (inflating ?? target).write(chunk);
   }
-  const source = Readable.from(hashed());
-  const target = boundedWritable(path, how.size, sink);
-  if (!how.compressed) {
-    await pipeline(source, target);
-    return checkHash(hash, id);
-  }
-  const inflate = createInflate({ chunkSize: INFLATE_CHUNK });
-  await pipeline(source, inflate, target).catch((error: unknown) => {
-    throw asRefusal(path, how.size, error);
-  });
+  const left = await inflating?.end();
   checkHash(hash, id);
-  checkEnd(stored - inflate.bytesWritten, path);
+  checkEnd(left ?? 0, path);
 }
 
 function checkHash(hash: Hash, id: ObjectId): void {
@@ -111,22 +94,20 @@ function tooLarge(path: string, size: number): ThinlayerError {
   return refusal(`${path} holds more than the ${size} bytes that its catalog says`);
 }
 
-function boundedWritable(path: string, size: number, sink: Sink): Writable {
+function boundedSink(path: string, size: number, sink: Sink): Sink {
   let total = 0;
-  return new Writable({
-    write(chunk: Buffer, _encoding, done) {
+  return {
+    async write(chunk) {
       total += chunk.length;
-      if (total > size) done(tooLarge(path, size));
-      else sink.write(chunk).then(() => done(), done);
+      if (total > size) throw tooLarge(path, size);
+      await sink.write(chunk);
     },
-  });
+  };
 }
 
 /** What zlib says of a stranger's bytes as a refusal; other failures unchanged. */
 function asRefusal(path: string, size: number, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(path, size);
-  if (code.startsWith('Z_'))
-    return refusal(`${path} is not a whole zlib stream: ${(error as Error).message}`, error);
-  return error;
+  return code.startsWith('Z_') ? notWhole(path, (error as Error).message, error) : error;
 }
