@@ -13,7 +13,7 @@ WORKDIR /opt/thinlayer
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 # For the client of CVMFS, where BASE lacks them.
-RUN pkg-config --exists fuse3 sqlite3 || { apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev; }
+RUN pkg-config --exists fuse3 sqlite3 zlib || { apt-get update && apt-get install -y --no-install-recommends pkg-config libfuse3-dev libsqlite3-dev zlib1g-dev; }
 COPY tsconfig.json rollup.config.js ./
 COPY native native
 COPY src src

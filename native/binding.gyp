@@ -82,8 +82,8 @@
         "cvmfs/object_name.cc",
         "cvmfs/md5.cc"
       ],
-      "cflags_cc": ["<!@(pkg-config --cflags fuse3 sqlite3)"],
-      "libraries": ["<!@(pkg-config --libs fuse3 sqlite3)"]
+      "cflags_cc": ["<!@(pkg-config --cflags fuse3 sqlite3 zlib)"],
+      "libraries": ["<!@(pkg-config --libs fuse3 sqlite3 zlib)"]
     }
   ]
 }

@@ -1,6 +1,6 @@
 #include "inflater.h"
 
-#include <zlib.h>  // Node's own, whose symbols it gives to its addons
+#include <zlib.h>
 
 #include <cerrno>
 #include <cstdint>

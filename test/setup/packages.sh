@@ -2,7 +2,7 @@
 
 CACHE=${XDG_CACHE_HOME:-/var/tmp}/thinlayer-test
 
-BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev"
+BUILD_PACKAGES="g++ make python3 pkg-config libfuse3-dev libsqlite3-dev zlib1g-dev"
 UNIT_PACKAGES="sqlite3 openssl procps" # the first two are run by the maker of CVMFS repositories
 DAEMON_PACKAGES="attr procps iproute2 e2fsprogs xfsprogs btrfs-progs"
 SYSTEM_PACKAGES="busybox-static docker-registry libcap2-bin attr xfsprogs e2fsprogs xz-utils iproute2"
