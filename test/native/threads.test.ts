@@ -9,10 +9,15 @@ import { test } from 'node:test';
 /** RLIMIT_NPROC does not hold for root. Nobody else has this id. */
 const UID = 64_999;
 
-/** Waits until its number of threads is limited, and then has work for some. */
+/**
+ * Becomes that user when it has loaded the addon, which he may not be able to read. Waits until its number of threads is limited, and then has
+ * work for some.
+ */
 const SCRIPT = `
   import { createRequire } from 'node:module';
   const addon = createRequire(import.meta.url)(process.argv[1]);
+  process.setgid(${UID});
+  process.setuid(${UID});
   process.stdin.once('data', async () => {
     const work = ['a', 'b', 'c'].map((name) => addon.unmount('/nowhere/' + name));
     const writer = new addon.TreeWriter('/nowhere', 0, 0, 'trusted.overlay.opaque', false, 1, 512);
@@ -24,14 +29,16 @@ const SCRIPT = `
 
 test('work for which no thread can be started fails, and does not end the daemon', async (t) => {
   const addon = new URL('../../../native/build/Release/thinlayer.node', import.meta.url).pathname;
-  const ids = { uid: UID, gid: UID };
-  const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT, addon], ids);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT, addon]);
   t.after(() => child.kill('SIGKILL'));
   child.stdout.setEncoding('utf8');
   child.stderr.pipe(process.stderr);
   await once(child.stdout, 'data');
   const threads = String(readdirSync(`/proc/${child.pid}/task`).length);
-  execFileSync('prlimit', ['--pid', String(child.pid), `--nproc=${threads}:${threads}`], ids);
+  execFileSync('prlimit', ['--pid', String(child.pid), `--nproc=${threads}:${threads}`], {
+    uid: UID,
+    gid: UID,
+  });
   child.stdin.write('go');
   const [answer] = (await once(child.stdout, 'data')) as [string];
   const refusal =
