@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { Lab } from './lab.js';
 import type { LabOptions } from './lab.js';
 
-/** One step: a test of its own in the report. When it fails, the ends of the daemons' logs are shown with it. */
-export type Step = (name: string, body: () => Promise<void>) => Promise<void>;
+/** One step: a test of its own in the report. When it fails, the ends of the daemons' logs are shown with it. `skip`: why it is not taken. */
+export type Step = (name: string, body: () => Promise<void>, skip?: string | false) => Promise<void>;
 
 export function labTest(
   name: string,
@@ -14,8 +14,8 @@ export function labTest(
 ): void {
   test(name, async (t) => {
     await using lab = await Lab.start(options);
-    const step: Step = (title, run) =>
-      t.test(title, async (inner) => {
+    const step: Step = (title, run, skip = false) =>
+      t.test(title, { skip }, async (inner) => {
         try {
           await run();
         } catch (error) {

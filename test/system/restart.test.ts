@@ -26,10 +26,10 @@ labTest('daemons are restarted and killed', {}, async (lab, step) => {
   await step('dockerd restarts: images and containers are as before', () => checkDockerdRestart(lab));
   await step('the plugin restarts under a running container', () => checkPluginRestart(lab, 'SIGTERM'));
   await step('the plugin is killed under a running container', () => checkPluginRestart(lab, 'SIGKILL'));
+  const skip = await losesExported(lab);
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    await step(`the plugin ends by ${signal} while a running container is exported`, () =>
-      checkRestartDuringExport(lab, signal),
-    );
+    const name = `the plugin ends by ${signal} while a running container is exported`;
+    await step(name, () => checkRestartDuringExport(lab, signal), skip);
   }
   await step('dockerd is killed: its containers are unmounted, and start again', () =>
     checkDockerdKilled(lab),
@@ -86,6 +86,14 @@ async function checkPluginRestart(lab: Lab, signal: NodeJS.Signals): Promise<voi
   await lab.docker('rm', '-f', 'counter');
   assert.deepEqual(await lab.mounts(), []);
   await lab.docker('rmi', 'counted');
+}
+
+/** These never give back what an export has mounted, nor remove its container's layer, from any driver: moby/moby#48516. */
+async function losesExported(lab: Lab): Promise<string | false> {
+  const version = await lab.docker('version', '--format', '{{.Server.Version}}');
+  return (
+    /^2[3-7]\./.test(version) && `SKIPPED: Docker ${version} itself never ends an export's use of a layer`
+  );
 }
 
 /** The end of the export is the end of a second use: the container's own goes on. */
