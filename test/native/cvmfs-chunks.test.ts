@@ -69,6 +69,18 @@ test('chunks come before they are read on end, each once, and all are right', { 
   assert.ok((prefetch?.objects ?? 0) >= CHUNKS / 4, JSON.stringify(prefetch));
 });
 
+test('who has read little more than a MiB on end has at least 8 MiB ahead of him', { skip }, async (t) => {
+  const chunks = (12 << 20) / CHUNK;
+  const made = await MadeRepository.make(t, { chunkBytes: CHUNK });
+  made.maker.publish(new SourceTree().file('/large', content(chunks)));
+  const client = await made.mount(t);
+  await client.sh('dd if=large bs=64k count=20 status=none > /dev/null');
+  await waitFor('8 MiB ahead', async () => {
+    const objects = (await client.status()).prefetch?.objects ?? 0;
+    return objects >= (8 << 20) / CHUNK || undefined;
+  });
+});
+
 test('nothing comes ahead of who reads here and there', { skip }, async (t) => {
   const made = await publish(t);
   const client = await made.mount(t);

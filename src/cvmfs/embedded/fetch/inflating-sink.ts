@@ -42,7 +42,7 @@ export class InflatingSink implements Sink {
     try {
       this.#filled = await this.#inflater.inflate(piece, this.#into, this.#filled);
     } catch (error) {
-      throw isErrno(error, 'EBADMSG') ? notWhole(this.#path, (error as Error).message, error) : error;
+      throw isErrno(error, 'EBADMSG') ? notWhole(this.#path, error.detail ?? error.message, error) : error;
     }
   }
 
