@@ -18,9 +18,7 @@ using Bytes = Napi::Buffer<uint8_t>;
 // Used by one thread at a time.
 class Inflate {
  public:
-  Inflate() {
-    if (inflateInit(&stream_) != Z_OK) throw std::bad_alloc();
-  }
+  Inflate() = default;
   ~Inflate() { inflateEnd(&stream_); }
   Inflate(const Inflate&) = delete;
   Inflate& operator=(const Inflate&) = delete;
@@ -32,8 +30,10 @@ class Inflate {
     piece_ = Napi::Persistent(piece);
   }
 
-  // Answers how many bytes it wrote: as many as there is room for, unless the piece holds no more.
+  // On a worker's thread, where a lack of memory becomes an errno. Answers how many bytes it wrote: as many as there is
+  // room for, unless the piece holds no more.
   size_t Fill(uint8_t* into, size_t room) {
+    if (!stream_.state && inflateInit(&stream_) != Z_OK) throw std::bad_alloc();
     stream_.next_out = into;
     stream_.avail_out = static_cast<uInt>(room);
     while (stream_.avail_out > 0 && Step()) continue;

@@ -300,6 +300,36 @@ test('what a slow reader has not asked for stays on the other side of the connec
   assert.ok(ahead < 24 << 20, `${ahead} bytes ahead`);
 });
 
+test('a server that sends byte by byte costs its reader neither memory nor jobs', async (t) => {
+  const size = 512 << 10;
+  const url = await bareServer(t, (socket) => {
+    const bytes = Buffer.from('1\r\nx\r\n'.repeat(size));
+    socket.end(
+      Buffer.concat([
+        Buffer.from('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'),
+        bytes,
+        Buffer.from('0\r\n\r\n'),
+      ]),
+    );
+  });
+  const { fetcher } = await clientOf(t, 'thin', [url], { maxRetries: 0 });
+  let pieces = 0;
+  let read = 0;
+  await fetcher.get({
+    path: 'anything',
+    bound: size,
+    receive: async (arriving) => {
+      for await (const piece of arriving) {
+        pieces++;
+        read += piece.length;
+      }
+    },
+    accept: () => Promise.resolve(),
+  });
+  assert.equal(read, size);
+  assert.ok(pieces < 1000, `${pieces} pieces`);
+});
+
 for (const [what, answer] of [
   ['is no HTTP', 'SSH-2.0-OpenSSH_9.6\r\n'],
   ['switches protocols', 'HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'],

@@ -1,9 +1,14 @@
+/** What a piece takes beside its bytes, roughly: a server may send them one by one. */
+const PIECE_COST = 128;
+/** Pieces that are smaller together are given as one: each costs its reader a job on a thread. */
+const JOINED_BYTES = 64 * 1024;
+
 /**
  * A body as it arrives. It takes whatever comes, and has one reader. Not a stream: most bodies are one chunk, for which a
  * stream costs more than its transfer.
  */
 export class Body {
-  readonly #chunks: Buffer[] = [];
+  readonly #pieces: Buffer[] = [];
   readonly #cancel: (reason: Error) => void;
   #waiting = 0;
   #over = false;
@@ -15,15 +20,15 @@ export class Body {
     this.#cancel = cancel;
   }
 
-  /** Bytes that were not read yet. */
+  /** Bytes of memory that what was not read yet takes. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  push(chunk: Buffer): void {
+  push(piece: Buffer): void {
     if (this.#over) return;
-    this.#chunks.push(chunk);
-    this.#waiting += chunk.length;
+    this.#pieces.push(piece);
+    this.#waiting += piece.length + PIECE_COST;
     this.#wake();
   }
 
@@ -37,23 +42,33 @@ export class Body {
 
   /** What came first. Null: there is no more. Rejects with the failure, when all that came before it was read. */
   async next(): Promise<Buffer | null> {
-    while (this.#chunks.length === 0 && !this.#over) await this.#change();
-    const chunk = this.#chunks.shift();
-    if (chunk) {
-      this.#waiting -= chunk.length;
-      return chunk;
-    }
+    while (this.#pieces.length === 0 && !this.#over) await this.#change();
+    if (this.#pieces.length > 0) return this.#take();
     if (this.#failure) throw this.#failure;
     return null;
   }
 
   /** The rest is thrown away, and the connection with it unless all is here. */
   destroy(): void {
-    this.#chunks.length = 0;
+    this.#pieces.length = 0;
     this.#waiting = 0;
     if (this.#over) return;
     this.#over = true;
     this.#cancel(new Error('nobody reads the rest of it'));
+  }
+
+  #take(): Buffer {
+    let bytes = 0;
+    let count = 0;
+    for (const { length } of this.#pieces) {
+      if (count > 0 && bytes + length > JOINED_BYTES) break;
+      bytes += length;
+      count++;
+    }
+    const taken = this.#pieces.splice(0, count);
+    this.#waiting -= bytes + count * PIECE_COST;
+    const [first] = taken;
+    return first && count === 1 ? first : Buffer.concat(taken, bytes);
   }
 
   #change(): Promise<void> {
