@@ -51,6 +51,7 @@ function makeSource(
     logDirectory: join(home, 'cvmfs'),
     idMaps,
     unmount: (mountpoint: string) => mounter.unmount(mountpoint),
+    isMounted: async (repository: string) => (await readHomeMounts(home)).repositories.includes(repository),
   };
   switch (kind) {
     case 'external':
@@ -75,7 +76,6 @@ function makeSource(
         ...places,
         program,
         runDirectory: '/run/thinlayer/cvmfs2',
-        isMounted: async (repository) => (await readHomeMounts(home)).repositories.includes(repository),
       });
   }
 }

@@ -21,6 +21,7 @@ import type { Cvmfs2Run } from './cvmfs2-command.js';
 import { makeDirectories } from './cvmfs2-directories.js';
 import { isOn, ownerMap, talkSocketOf } from './cvmfs2-settings.js';
 import type { Cvmfs2Settings } from './cvmfs2-settings.js';
+import { detached } from './detached.js';
 import { mountName } from './mount-name.js';
 import { logPath, openLog } from './process-log.js';
 import { endsWithin, watchProcess } from './process-end.js';
@@ -123,7 +124,7 @@ class Cvmfs2Source implements RepositorySource {
     if (await this.#options.isMounted(repository)) return unlessEnded(this.#mount(repository));
     const pid = await unlessEnded(this.#pid(repository));
     if (pid === null) return null;
-    throw detached(repository, this.#mountpoint(repository), pid);
+    throw detached('cvmfs2', repository, this.#mountpoint(repository), pid);
   }
 
   async #servesUs(repository: string): Promise<boolean> {
@@ -237,15 +238,6 @@ async function unlessEnded<T>(asked: Promise<T>): Promise<T | null> {
     if (error instanceof ThinlayerError && error.code === 'not_found') return null;
     throw error;
   }
-}
-
-/** Its mount ended lazily, as ours do, and is held open from elsewhere: until that ends, so does neither it nor its lock on the cache. */
-function detached(repository: string, mountpoint: string, pid: number): ThinlayerError {
-  return new ThinlayerError(
-    'failed_precondition',
-    `cvmfs2 (process ${pid}) still serves the repository ${repository} to somebody, though nothing is mounted on ${mountpoint} any more (in another mount name space?): end who reads from it, or that process`,
-    { op: 'mount', path: mountpoint },
-  );
 }
 
 /** It ends with success too where it finds another process at work on its cache. */

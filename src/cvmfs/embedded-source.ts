@@ -23,6 +23,7 @@ import {
   socketOf,
   watchClient,
 } from './client-socket.js';
+import { detached } from './detached.js';
 import type { ClientStatus } from './embedded/client.js';
 import { logPath } from './process-log.js';
 import { Watches } from './watches.js';
@@ -47,6 +48,8 @@ export interface EmbeddedOptions {
   readonly command: readonly [string, ...string[]];
   /** Detaches whatever is mounted there, a dead file system too, and removes the directory. */
   readonly unmount: (mountpoint: string) => Promise<void>;
+  /** Whether something is mounted on the mountpoint of this repository. */
+  readonly isMounted: (repository: string) => Promise<boolean>;
   /** Null: somebody has it. See src/host/lock.ts. */
   readonly lock: (path: string) => Promise<ClientLock | null>;
   /** For tests. */
@@ -93,7 +96,10 @@ class EmbeddedSource implements RepositorySource {
     // Its number may be another process's by now, and who reads a report may kill it.
     this.#processes.delete(repository);
     const found = await this.#find(repository);
-    const mount = 'path' in found ? found : { ...(await this.#start(repository, found)), anew: true };
+    const mount =
+      'path' in found
+        ? await this.#attached(repository, found)
+        : { ...(await this.#start(repository, found)), anew: true };
     if (mount.pid !== undefined) this.#processes.set(repository, mount.pid);
     this.#watches.start(repository, watchClient(this.#socket(repository)), () =>
       gone(repository, this.#options.logDirectory),
@@ -102,7 +108,7 @@ class EmbeddedSource implements RepositorySource {
   }
 
   async refresh(repository: string): Promise<RepositoryMount> {
-    return mountOf(await askClient(this.#socket(repository), 'POST', '/refresh'));
+    return this.#attached(repository, mountOf(await askClient(this.#socket(repository), 'POST', '/refresh')));
   }
 
   async describe(repository: string): Promise<RepositoryFacts> {
@@ -153,6 +159,12 @@ class EmbeddedSource implements RepositorySource {
       if (isAbsent(error)) absent();
       return null;
     }
+  }
+
+  /** Below a mountpoint that nothing is mounted on, no layer would be found, as if it had not been published. */
+  async #attached(repository: string, mount: RepositoryMount): Promise<RepositoryMount> {
+    if (await this.#options.isMounted(repository)) return mount;
+    throw detached('thinlayer-cvmfs', repository, mount.path, mount.pid);
   }
 
   /** Ends the process, if there is one; then the lock is ours. */

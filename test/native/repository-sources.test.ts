@@ -224,6 +224,28 @@ test(
   },
 );
 
+test(
+  'a client whose mount is gone, held by a reader, is told with its process, to who comes and to who misses a layer',
+  { skip: cannotMount },
+  async (t) => {
+    const lab = await labOf(t, embedded);
+    const source = lab.source();
+    await source.resolve(FQRN);
+    const { path, pid } = await source.acquire(FQRN, {});
+    const reader = await open(join(path, LAYER, 'app/run.sh'));
+    t.after(() => reader.close());
+    await check('umount', ['--lazy', path]);
+    const told = {
+      code: 'failed_precondition',
+      message: new RegExp(`process ${pid}\\) still serves .*nothing is mounted on ${path}`),
+    };
+    await assert.rejects(source.refresh(FQRN), told);
+    await assert.rejects(lab.source().acquire(FQRN, {}), told);
+    // What has it open reads on.
+    assert.ok((await reader.readFile()).length > 0);
+  },
+);
+
 for (const mounted of [false, true]) {
   const where = mounted ? 'mounted' : 'not mounted';
   test(`a cvmfs2 that ends while it is asked is none, ${where}`, { skip: cannotMount }, async (t) => {
