@@ -27,6 +27,10 @@ export class Calls {
     };
   }
 
+  get running(): number {
+    return this.#running;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

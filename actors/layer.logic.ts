@@ -271,10 +271,10 @@ async function unpackOnMerged(
   const { lowers } = engine.store.links(id);
   const holder = `archive over layer ${id}`;
   const places = await leaseLowers(grounds, holder, lowers, { signal });
-  // Writable also if children were made on it: those stand on `diff`, and what is written to is the staging directory.
-  const layer = { ...known(engine, id), committed: false };
-  const plan = mountOf(engine, id, stackOf(places), null, layer);
   try {
+    // Writable also if children were made on it: those stand on `diff`, and what is written to is the staging directory.
+    const layer = { ...known(engine, id), committed: false };
+    const plan = mountOf(engine, id, stackOf(places), null, layer);
     await unpackOver(engine, id, staging, plan, request, signal);
   } finally {
     await releaseLowers(grounds, holder, lowers);

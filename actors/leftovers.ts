@@ -1,10 +1,11 @@
 /**
- * Layers of containers that never came to be. Docker makes two for each, ID-init and on it ID, and attaches the first once, to
- * fill it. If that fails, or an answer gets lost, it forgets them without a removal (moby, layer/layer_store.go, CreateRWLayer
- * and initMount): nobody would ever ask for them again, and their image could not be removed.
+ * Layers that Docker forgot: nobody would ever ask for them again, and what they stand on could not be removed. For a container
+ * Docker makes two, ID-init and on it ID, and attaches the first once, to fill it. If that fails, or an answer gets lost, it
+ * forgets them without a removal (moby, layer/layer_store.go, CreateRWLayer and initMount). Of an image it forgets the layer
+ * that it fills when it is killed, since it writes it down last (registerWithDescriptor there).
  */
 
-import type { LayerId, LayerInfo } from '../src/core/model.js';
+import type { LayerId, LayerInfo, LayerKind } from '../src/core/model.js';
 import type { Engine } from '../src/core/ports.js';
 
 const INIT = '-init';
@@ -18,10 +19,9 @@ function isOnInit({ record: { id, kind, parent } }: LayerInfo): boolean {
   return kind === 'container' && parent === `${id}${INIT}`;
 }
 
-/** Layers on `id` that a container is made of, or was to be. */
-function containerLayersOn({ store }: Engine, id: LayerId): LayerInfo[] {
-  const onIt = [...store.list()].filter(({ record }) => record.parent === id);
-  return onIt.filter((layer) => isInit(layer) || isOnInit(layer));
+/** Docker fills it right after it made it. */
+function isUnfilled({ record: { kind, state } }: LayerInfo): boolean {
+  return kind === 'image' && state === 'created';
 }
 
 export interface LeftoversOptions {
@@ -35,10 +35,20 @@ export interface LeftoversOptions {
 export class Leftovers {
   readonly #engine: Engine;
   readonly #options: LeftoversOptions;
+  /** Layers of images that were made since the home was opened: Docker may be about to fill one. */
+  readonly #fresh = new Set<LayerId>();
 
   constructor(engine: Engine, options: LeftoversOptions) {
     this.#engine = engine;
     this.#options = options;
+  }
+
+  made(id: LayerId, kind: LayerKind): void {
+    if (kind === 'image') this.#fresh.add(id);
+  }
+
+  gone(id: LayerId): void {
+    this.#fresh.delete(id);
   }
 
   /** `id` could not be attached. If it is an ID-init, Docker gives up that container. */
@@ -48,16 +58,23 @@ export class Leftovers {
     if (await this.#isLeftover(layer)) await this.#options.remove(id);
   }
 
-  /** `id` is to be removed: dockerd does that only when no container that it knows of stands on it. */
+  /** `id` is to be removed: dockerd does that only when nothing that it knows of stands on it. */
   async removeFrom(id: LayerId): Promise<void> {
     if (!this.#engine.store.hasChildren(id)) return;
-    for (const layer of containerLayersOn(this.#engine, id)) {
+    for (const layer of this.#forgettableOn(id)) {
       const own = layer.record.id;
       await this.removeFrom(own);
       if (!(await this.#isLeftover(layer))) continue;
       await this.#options.remove(own);
       this.#options.removed(own);
     }
+  }
+
+  #forgettableOn(id: LayerId): LayerInfo[] {
+    const onIt = [...this.#engine.store.list()].filter(({ record }) => record.parent === id);
+    return onIt.filter(
+      (layer) => isInit(layer) || isOnInit(layer) || (isUnfilled(layer) && !this.#fresh.has(layer.record.id)),
+    );
   }
 
   /** Nothing stands on it, and nobody wrote to it. */

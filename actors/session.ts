@@ -21,7 +21,7 @@ import { GRACE_MS, Repositories } from './repositories.js';
 import { primed } from './stream.js';
 
 export interface SessionOptions extends RegistryOptions {
-  /** Told of each layer of a container that never came to be, and that went with its image, for the log. */
+  /** Told of each layer that Docker forgot, and that went with what it stood on, for the log. */
   readonly leftoverRemoved: (id: LayerId) => void;
   /** Told of each repository's actor that died, for the log. */
   readonly repositoryDied: (repository: string, cause: unknown) => void;
@@ -63,6 +63,7 @@ export class Session {
   async create(id: LayerId, parent: LayerId | null, kind: LayerKind, options: CreateOptions): Promise<void> {
     const release = parent === null ? () => undefined : this.#holds.take(parent);
     try {
+      this.#leftovers.made(id, kind);
       await this.registry.ask(id, { type: 'layer.create', parent, kind, options });
     } finally {
       release();
@@ -107,8 +108,9 @@ export class Session {
   async remove(id: LayerId): Promise<void> {
     await this.#leftovers.removeFrom(id);
     await this.#holds.exclusively(id, async () => {
-      if (this.engine.store.hasChildren(id)) throw hasChildren(id);
+      this.#checkChildless(id);
       await this.registry.ask(id, { type: 'layer.remove' });
+      this.#leftovers.gone(id);
     });
   }
 
@@ -125,10 +127,7 @@ export class Session {
       ? archive.produceBetween(trees.newer, trees.older, { ...options, remote: trees.remote })
       : archive.produce(trees.diff, options);
     const end = this.calls.begin();
-    return primed(stream, async () => {
-      end();
-      await trees.close();
-    });
+    return primed(stream, () => trees.close().finally(end));
   }
 
   changes(id: LayerId, parent: LayerId | null, cancel: Cancel): Promise<Change[]> {
@@ -186,7 +185,8 @@ export class Session {
     for (const id of this.engine.mounted.keys()) {
       const lowers = this.engine.store.get(id)?.lowers ?? null;
       this.engine.masks.adopt(holderOf(id), lowers && thinLayersOf(lowers));
-      for (const repository of repositoriesOf(lowers ?? [])) {
+      // Nobody can tell which of them it reads from if its record cannot be read.
+      for (const repository of lowers ? repositoriesOf(lowers) : this.engine.mountedRepositories) {
         holders.set(repository, [...(holders.get(repository) ?? []), holderOf(id)]);
       }
     }
@@ -266,6 +266,20 @@ export class Session {
     return repositoriesOf(this.engine.store.get(id)?.lowers ?? []).length > 0;
   }
 
+  #checkChildless(id: LayerId): void {
+    const { store } = this.engine;
+    if (!store.hasChildren(id)) return;
+    const onIt = [...store.list()]
+      .filter(({ record }) => record.parent === id)
+      .map(({ record }) => record.id);
+    const names = onIt.length > 0 ? ` (${onIt.slice(0, 5).join(', ')})` : '';
+    throw new ThinlayerError(
+      'failed_precondition',
+      `layer ${id} cannot be removed: other layers are made on it${names}; remove those first, with "thinlayer remove ID" what Docker does not know any more`,
+      { op: 'remove', layer: id },
+    );
+  }
+
   #checkSound(id: LayerId): void {
     const cause = this.engine.store.broken().get(id);
     if (cause === undefined) return;
@@ -288,11 +302,3 @@ type Trees = { readonly close: () => Promise<void> } & (
       readonly remote: boolean;
     }
 );
-
-function hasChildren(id: LayerId): ThinlayerError {
-  return new ThinlayerError(
-    'failed_precondition',
-    `layer ${id} cannot be removed: other layers are made on it; remove those first`,
-    { op: 'remove', layer: id },
-  );
-}

@@ -13,6 +13,8 @@ import type { Engine } from '../src/core/ports.js';
 import type { RepositoryReport } from '../src/core/repository.js';
 import type { ByteStream, Cancel, HomeConfig, LayerReport, LayerService } from '../src/core/service.js';
 import { publicPathOf } from '../src/core/thin-descriptor.js';
+import type { Calls } from './calls.js';
+import { LONG_MS } from './delays.js';
 import { Feed } from './feed.js';
 import { Gate } from './gate.js';
 import { mountOf } from './layer.logic.js';
@@ -28,7 +30,7 @@ export interface SupervisorOptions {
   readonly now: () => number;
   /** Told of each layer actor that died. */
   readonly died: (id: LayerId, cause: unknown) => void;
-  /** Told of each layer of a container that never came to be, and that went with its image. */
+  /** Told of each layer that Docker forgot, and that went with what it stood on. */
   readonly leftoverRemoved: (id: LayerId) => void;
   /** Told why the number of a layer's uses could not be kept for the next daemon. */
   readonly usesUnkept: (id: LayerId, cause: unknown) => void;
@@ -40,6 +42,8 @@ export interface SupervisorOptions {
   /** Told of each layer that waits long for a repository, which may hang. */
   readonly repositoryLate: (cause: ThinlayerError) => void;
   readonly repositoryUnprepared: (cause: unknown) => void;
+  /** Told of an Init, or an end, that waits long for so many calls to end. */
+  readonly closingLate: (calls: number) => void;
   readonly version: string;
 }
 
@@ -235,12 +239,22 @@ export class Supervisor implements LayerService {
   async #closeHome(): Promise<void> {
     const session = this.#session;
     if (!session) return;
-    await session.calls.finished();
+    await this.#ended(session.calls);
     await session.repositories.retire().catch(this.#options.repositoryLeft);
     await session.registry.usesKept();
     session.registry.stop();
     session.repositories.stop();
     this.#session = null;
     await session.engine.store.close();
+  }
+
+  /** A call that hangs below a repository holds up the next Init, and with it dockerd's start: nobody else would say why. */
+  async #ended(calls: Calls): Promise<void> {
+    const timer = setTimeout(() => this.#options.closingLate(calls.running), LONG_MS);
+    try {
+      await calls.finished();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

@@ -20,6 +20,7 @@ import type { InitRequest } from './frontends/graphdriver/wire.js';
 import { checkDirectory } from './host/directory.js';
 import { openLog } from './host/log.js';
 import { listenOn } from './host/unix-socket.js';
+import { supervisionLog } from './supervision-log.js';
 
 /** `resumed`: see HomeConfig. */
 type Open = (request: InitRequest, resumed: boolean) => Promise<void>;
@@ -30,24 +31,7 @@ async function serve(args: DaemonArguments): Promise<void> {
   const supervisor = new Supervisor({
     openEngine: (config) => openEngine(config, log, ending.signal),
     now: Date.now,
-    died: (layer, cause) => log.error({ layer, err: cause }, `the actor of layer ${layer} died`),
-    repositoryDied: (repository, cause) =>
-      log.error({ repository, err: cause }, `the actor of the repository ${repository} died`),
-    repositoryLeft: (cause) => log.warn({ err: cause }, `left mounted: ${asThinlayerError(cause).message}`),
-    repositoryLost: (repository, { message }) => log.error({ repository }, message),
-    repositoryLate: ({ message }) => log.warn(message),
-    usesUnkept: (layer, cause) =>
-      log.warn(
-        { layer, err: cause },
-        `if thinlayerd ends before dockerd lets go of layer ${layer}, it may be unmounted too early: ${asThinlayerError(cause).message}`,
-      ),
-    leftoverRemoved: (layer) =>
-      log.info({ layer }, `layer ${layer} of a container that Docker never made is removed with its image`),
-    repositoryUnprepared: (cause) =>
-      log.warn(
-        { err: cause },
-        `not mounted ahead of the first container: ${asThinlayerError(cause).message}`,
-      ),
+    ...supervisionLog(log),
     version: VERSION,
   });
   const open: Open = (request, resumed) => openHome(supervisor, args, request, resumed);

@@ -17,6 +17,7 @@ const USAGE = `thinlayer: looks into a running thinlayerd
   thinlayer layer ID         one layer, whole
   thinlayer repositories     CVMFS repositories: state, holders, revision, what was fetched ahead
   thinlayer repair ID        look at a failed layer again, after it was mended
+  thinlayer remove ID        remove a layer that Docker does not know any more
 
   --control PATH             the daemon's control socket (default ${DEFAULT_CONTROL_SOCKET})
   --json                     the answer as JSON
@@ -38,6 +39,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   repositories: (socket) => ask(socket, 'GET', '/repositories'),
   layer: (socket, id) => ask(socket, 'GET', `/layer/${encodeURIComponent(needed(id))}`),
   repair: (socket, id) => ask(socket, 'POST', `/repair/${encodeURIComponent(needed(id))}`),
+  remove: (socket, id) => ask(socket, 'POST', `/remove/${encodeURIComponent(needed(id))}`),
 };
 
 function needed(id: string | undefined): string {

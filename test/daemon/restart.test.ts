@@ -334,3 +334,26 @@ daemonTest(
     assert.deepEqual(await daemon.mounts(), []);
   },
 );
+
+daemonTest('an image whose next layers Docker forgot, killed in a pull, can be removed', async (daemon) => {
+  const { client } = daemon;
+  await makeImage(daemon, 'image');
+  await makeImage(daemon, 'pulled', 'image');
+  await client.create('cut', 'image');
+  const archive = new PassThrough();
+  archive.write((await manyFiles('cut', 10)).subarray(0, 1000));
+  const applied = assert.rejects(client.applyDiff('cut', 'image', archive));
+  await daemon.kill9();
+  archive.destroy();
+  await applied;
+  await daemon.launch();
+
+  await assert.rejects(client.remove('image'), /other layers are made on it \(pulled\).*thinlayer remove ID/);
+  await makeContainer(daemon, 'used');
+  await client.get('used');
+  await assert.rejects(daemon.ask('POST', '/remove/used'), /in use/);
+  await client.put('used');
+  for (const id of ['used', 'base-of-used', 'pulled']) await daemon.ask('POST', `/remove/${id}`);
+  await client.remove('image');
+  assert.deepEqual(await daemon.layers(), []);
+});

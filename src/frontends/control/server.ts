@@ -5,7 +5,7 @@ import type { Server } from 'node:http';
 
 import { asThinlayerError, ThinlayerError } from '../../core/errors.js';
 import { parseLayerId } from '../../core/model.js';
-import type { LayerService } from '../../core/service.js';
+import type { LayerReport, LayerService } from '../../core/service.js';
 
 type Route = (service: LayerService, argument: string) => Promise<unknown> | unknown;
 
@@ -19,6 +19,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
     await service.repair(parseLayerId(id));
     return describe(service, id);
   },
+  'POST /remove': (service, id) => removeUnused(service, id),
 };
 
 export function createControlServer(service: LayerService): Server {
@@ -58,10 +59,29 @@ function decoded(argument: string): string {
   }
 }
 
-function describe(service: LayerService, text: string): unknown {
+/** What Docker forgot. Who asks knows only that: what is mounted or used is in some container. Answers what was there. */
+async function removeUnused(service: LayerService, text: string): Promise<unknown> {
+  const { id, uses, state } = reportOf(service, text);
+  if (state === 'mounted' || uses > 0) {
+    throw new ThinlayerError('failed_precondition', `layer ${id} is in use; remove its container instead`, {
+      layer: id,
+    });
+  }
+  const removed = describe(service, text);
+  await service.remove(id);
+  return removed;
+}
+
+function reportOf(service: LayerService, text: string): LayerReport {
   const id = parseLayerId(text);
   const report = [...service.report()].find((layer) => layer.id === id);
   if (!report) throw new ThinlayerError('not_found', `layer ${id} does not exist`, { layer: id });
+  return report;
+}
+
+function describe(service: LayerService, text: string): unknown {
+  const report = reportOf(service, text);
+  const { id } = report;
   const info = service.stat(id);
   return { ...report, ...(info && { record: info.record, paths: info.paths, lowers: info.lowers }) };
 }

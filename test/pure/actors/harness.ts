@@ -13,7 +13,7 @@ export interface Opened {
   readonly deaths: LayerId[];
   /** Layers that went with their image. */
   readonly leftovers: LayerId[];
-  /** What was told of waits for repositories. */
+  /** What was told of waits for repositories, and for calls. */
   readonly late: string[];
   /** Milliseconds that the clock shows. */
   time: number;
@@ -37,6 +37,7 @@ export function supervisorWith(openEngine: (config: HomeConfig) => Promise<Engin
     repositoryLost: () => undefined,
     repositoryLate: ({ message }) => void opened.late.push(message),
     repositoryUnprepared: () => undefined,
+    closingLate: (calls) => void opened.late.push(`closing waits for ${calls}`),
     version: '1.2.3',
   });
   return Object.assign(opened, { supervisor });

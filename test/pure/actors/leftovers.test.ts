@@ -1,4 +1,4 @@
-/** Layers of containers that dockerd began to make and forgot. */
+/** Layers that dockerd began to make and forgot. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -62,6 +62,25 @@ test('what somebody wrote or uses, and what is no container’s, is not taken wi
   await assert.rejects(supervisor.remove(id('image')), /other layers are made on it/);
   assert.deepEqual(layers(), ['image', 'written-init', 'written', 'used-init', 'used', 'snapshot']);
   assert.deepEqual(leftovers, []);
+});
+
+test('a layer of an image that was never filled before the home was opened goes with what it stands on', async () => {
+  const engine = fakeEngine();
+  const record = { version: 1, kind: 'image', size: null, quota: null, link: '', mountLabel: null } as const;
+  const stored = (name: string, parent: string | null, state: 'created' | 'applied') =>
+    engine.store.create({ ...record, id: id(name), parent: parent === null ? null : id(parent), state });
+  await stored('image', null, 'applied');
+  await stored('cut', 'image', 'created');
+  await stored('filled', 'image', 'applied');
+  const { supervisor, leftovers } = await openedOn(engine);
+  await assert.rejects(supervisor.remove(id('image')), /made on it \(filled\).*thinlayer remove ID/);
+  await supervisor.remove(id('filled'));
+  await supervisor.create(id('new'), id('image'), 'image', {});
+  await assert.rejects(supervisor.remove(id('image')), /made on it \(new\)/);
+  await supervisor.remove(id('new'));
+  await supervisor.remove(id('image'));
+  assert.deepEqual(leftovers, ['cut']);
+  assert.deepEqual([...supervisor.report()], []);
 });
 
 // A removal waits for all who read the layer: one that a reader waits for would never come, and with it no new Init, and no end.

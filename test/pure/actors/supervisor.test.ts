@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 
+import { LONG_MS } from '../../../actors/delays.js';
 import { ThinlayerError } from '../../../src/core/errors.js';
 import type { Engine } from '../../../src/core/ports.js';
 import { fakeConfig, fakeEngine } from '../../fakes/engine.js';
@@ -139,6 +140,42 @@ test('drain lets running calls end, refuses new ones, and leaves the mounts', as
   await drained;
   assert.deepEqual([...engine.mounts], ['/home/top/merged', '/home/other/merged']);
   assert.throws(() => supervisor.stat(id('top')), { code: 'unavailable' });
+});
+
+test('a Diff whose mount is still being taken back when a drain comes ends whole', async () => {
+  const engine = fakeEngine();
+  const { port, hanging, release } = faulty(engine.mounter, { unmount: 'hang' });
+  const { supervisor } = await openedOn({ ...engine, mounter: port });
+  await makePair(supervisor);
+  const text = textOf(await supervisor.diff(id('top'), null));
+  await hanging;
+  const drained = supervisor.drain();
+  await settled();
+  release();
+  assert.equal(await text, '.\n');
+  await drained;
+  assert.deepEqual([...engine.mounts], []);
+});
+
+test('an Init that waits long for the calls of before says so', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const engine = fakeEngine();
+  const { port, hanging, release } = faulty(engine.mounter, { mount: 'hang' });
+  const { supervisor, late } = await openedOn({ ...engine, mounter: port });
+  await makePair(supervisor);
+  const attached = supervisor.attach(id('top'), null);
+  await hanging;
+  const opened = supervisor.open(fakeConfig());
+  await settled();
+  t.mock.timers.tick(LONG_MS - 1);
+  assert.deepEqual(late, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual(late, ['closing waits for 1']);
+  release();
+  await attached;
+  await opened;
+  t.mock.timers.tick(LONG_MS);
+  assert.equal(late.length, 1);
 });
 
 test('drain before any opening ends at once', async () => {

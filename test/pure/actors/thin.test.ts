@@ -209,6 +209,33 @@ test('layers that were found mounted keep their masks, whether or not their reco
   assert.deepEqual(Object.fromEntries(adopted), { 'layer container': [TOP, BOTTOM], 'layer broken': null });
 });
 
+test('a container whose record cannot be read keeps every repository that was found mounted', async (t) => {
+  const source = fakeRepositorySource();
+  const engine = fakeEngine({ mounted: ['broken'], mountedRepositories: [R] });
+  const { supervisor } = await openedOn({ ...engine, repositories: source });
+  t.after(() => supervisor.drain());
+  await supervisor.cleanup().catch(() => undefined);
+  assert.ok(!source.calls.includes(`release ${R}`), source.calls.join(', '));
+  assert.deepEqual(
+    (await supervisor.repositories()).map(({ holders }) => holders),
+    [1],
+  );
+});
+
+test('an archive for too deep a stack of masks is refused, and holds no repository', async (t) => {
+  const masks = {
+    hold: (_: string, __: string, path: string) =>
+      Promise.resolve({ above: `/above/${path}`, below: `/below/${path}` }),
+  };
+  const source = fakeRepositorySource({}, []);
+  const { supervisor } = await withContainer(t, { masks, options: { maxLowers: 5 } }, source);
+  await assert.rejects(supervisor.applyDiff(id('container'), null, tarOf('file')), /max depth exceeded/);
+  assert.deepEqual(
+    (await supervisor.repositories()).map(({ holders }) => holders),
+    [0],
+  );
+});
+
 test('a layer that is not there is looked for in the newest revision, and then missed by name', async (t) => {
   const { supervisor, source } = await withContainer(t, { locate: () => Promise.resolve(null) });
   await assert.rejects(supervisor.attach(id('container'), null), {

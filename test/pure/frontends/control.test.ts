@@ -66,6 +66,21 @@ test('repair repairs and tells what came of it', async () => {
   });
 });
 
+test('a layer that nobody uses is removed, and what it was is told', async () => {
+  const methods = { remove: async () => undefined, report: () => [REPORT], stat: () => undefined };
+  await withControl(methods, async (question, service) => {
+    assert.deepEqual(await question('POST', '/remove/a'), REPORT);
+    assert.ok(service.calls.some(([name, id]) => name === 'remove' && id === 'a'));
+    await assert.rejects(question('POST', '/remove/b'), { code: 'not_found', message: /layer b/ });
+  });
+  for (const used of [{ uses: 1 }, { state: 'mounted' }]) {
+    await withControl({ ...methods, report: () => [{ ...REPORT, ...used }] }, async (question, service) => {
+      await assert.rejects(question('POST', '/remove/a'), { code: 'failed_precondition', message: /in use/ });
+      assert.ok(!service.calls.some(([name]) => name === 'remove'));
+    });
+  }
+});
+
 test('questions that make no sense are refused by their class', async () => {
   await withControl({ report: () => [] }, async (question) => {
     await assert.rejects(question('GET', '/'), { code: 'not_found' });
