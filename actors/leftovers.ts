@@ -24,11 +24,16 @@ function isUnfilled({ record: { kind, state } }: LayerInfo): boolean {
   return kind === 'image' && state === 'created';
 }
 
+/** The whole store is gone through: for layers that cannot be removed, not for each call. */
+export function layersOn({ store }: Engine, id: LayerId): LayerInfo[] {
+  return [...store.list()].filter(({ record }) => record.parent === id);
+}
+
 export interface LeftoversOptions {
   /** Nobody works on the layer, and it is not mounted. */
   readonly idle: (id: LayerId) => boolean;
   readonly remove: (id: LayerId) => Promise<void>;
-  /** Told of each layer that went with its image, for the log. */
+  /** Told of each layer that went with what it stood on, for the log. */
   readonly removed: (id: LayerId) => void;
 }
 
@@ -71,8 +76,7 @@ export class Leftovers {
   }
 
   #forgettableOn(id: LayerId): LayerInfo[] {
-    const onIt = [...this.#engine.store.list()].filter(({ record }) => record.parent === id);
-    return onIt.filter(
+    return layersOn(this.#engine, id).filter(
       (layer) => isInit(layer) || isOnInit(layer) || (isUnfilled(layer) && !this.#fresh.has(layer.record.id)),
     );
   }

@@ -14,7 +14,7 @@ import { holderOf, known, mountpointOf } from './layer.logic.js';
 import { needsMount } from './layer.machine.js';
 import { leaseLowers, releaseLowers, repositoriesOf, stackOf, thinLayersOf } from './lowers.js';
 import type { Grounds } from './lowers.js';
-import { Leftovers } from './leftovers.js';
+import { layersOn, Leftovers } from './leftovers.js';
 import { LayerRegistry } from './registry.js';
 import type { RegistryOptions } from './registry.js';
 import { GRACE_MS, Repositories } from './repositories.js';
@@ -267,11 +267,8 @@ export class Session {
   }
 
   #checkChildless(id: LayerId): void {
-    const { store } = this.engine;
-    if (!store.hasChildren(id)) return;
-    const onIt = [...store.list()]
-      .filter(({ record }) => record.parent === id)
-      .map(({ record }) => record.id);
+    if (!this.engine.store.hasChildren(id)) return;
+    const onIt = layersOn(this.engine, id).map(({ record }) => record.id);
     const names = onIt.length > 0 ? ` (${onIt.slice(0, 5).join(', ')})` : '';
     throw new ThinlayerError(
       'failed_precondition',

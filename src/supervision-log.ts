@@ -30,7 +30,7 @@ export function supervisionLog(log: Logger): Omit<SupervisorOptions, 'openEngine
       ),
     closingLate: (calls) =>
       log.warn(
-        `what was served cannot be closed before ${calls} calls end that run still, and Init, or the end of thinlayerd, waits for it; the log names before this whose client of a repository hangs`,
+        `what was served cannot be closed before ${calls} calls end that run still, and Init, or the end of thinlayerd, waits for it; if a client of a repository hangs, the log names it before this`,
       ),
   };
 }

@@ -243,6 +243,9 @@ test(
     await assert.rejects(lab.source().acquire(FQRN, {}), told);
     // What has it open reads on.
     assert.ok((await reader.readFile()).length > 0);
+    await reader.close();
+    assert.ok(await endsWithin(pid ?? 0, 10_000));
+    assert.equal((await lab.source().acquire(FQRN, {})).anew, true);
   },
 );
 
