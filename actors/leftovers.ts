@@ -60,32 +60,37 @@ export class Leftovers {
   async forget(id: LayerId): Promise<void> {
     const layer = this.#engine.store.get(id);
     if (!layer || !isInit(layer) || !this.#options.idle(id)) return;
-    if (await this.#isLeftover(layer)) await this.#options.remove(id);
+    if (!this.#engine.store.hasChildren(id)) await this.#options.remove(id);
   }
 
-  /** `id` is to be removed: dockerd does that only when nothing that it knows of stands on it. */
+  /**
+   * `id` is to be removed: dockerd does that only when nothing that it knows of stands on it. If one layer on it has to
+   * stay, so do all, as `id` does.
+   */
   async removeFrom(id: LayerId): Promise<void> {
-    if (!this.#engine.store.hasChildren(id)) return;
-    for (const layer of this.#forgettableOn(id)) {
-      const own = layer.record.id;
-      await this.removeFrom(own);
-      if (!(await this.#isLeftover(layer))) continue;
+    for (const own of (await this.#leftoversOn(id)) ?? []) {
       await this.#options.remove(own);
       this.#options.removed(own);
     }
   }
 
-  #forgettableOn(id: LayerId): LayerInfo[] {
-    return layersOn(this.#engine, id).filter(
-      (layer) => isInit(layer) || isOnInit(layer) || (isUnfilled(layer) && !this.#fresh.has(layer.record.id)),
-    );
+  /** All that stands on `id`, each before what it stands on; null if something of it is no leftover. */
+  async #leftoversOn(id: LayerId): Promise<LayerId[] | null> {
+    if (!this.#engine.store.hasChildren(id)) return [];
+    const found: LayerId[] = [];
+    for (const layer of layersOn(this.#engine, id)) {
+      const above = await this.#leftoversOn(layer.record.id);
+      if (!above || !(await this.#isLeftover(layer))) return null;
+      found.push(...above, layer.record.id);
+    }
+    return found;
   }
 
-  /** Nothing stands on it, and nobody wrote to it. */
+  /** Of a kind that Docker forgets, and nobody wrote to it. */
   async #isLeftover(layer: LayerInfo): Promise<boolean> {
-    const { store, archive } = this.#engine;
-    if (store.hasChildren(layer.record.id)) return false;
+    const { id } = layer.record;
     if (isInit(layer)) return true;
-    return this.#options.idle(layer.record.id) && (await archive.changes(layer.paths.diff, [])).length === 0;
+    if (!isOnInit(layer) && (!isUnfilled(layer) || this.#fresh.has(id))) return false;
+    return this.#options.idle(id) && (await this.#engine.archive.changes(layer.paths.diff, [])).length === 0;
   }
 }

@@ -105,8 +105,8 @@ export class Session {
   }
 
   /** Readers that hold the layer end first; the check for children and the removal are one step for `create`. */
-  async remove(id: LayerId): Promise<void> {
-    await this.#leftovers.removeFrom(id);
+  async remove(id: LayerId, what?: 'alone'): Promise<void> {
+    if (what !== 'alone') await this.#leftovers.removeFrom(id);
     await this.#holds.exclusively(id, async () => {
       this.#checkChildless(id);
       await this.registry.ask(id, { type: 'layer.remove' });

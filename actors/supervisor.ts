@@ -111,8 +111,8 @@ export class Supervisor implements LayerService {
     return this.#call((s) => s.size(id, parent, cancel));
   }
 
-  remove(id: LayerId): Promise<void> {
-    return this.#call((s) => s.remove(id));
+  remove(id: LayerId, what?: 'alone'): Promise<void> {
+    return this.#call((s) => s.remove(id, what));
   }
 
   repair(id: LayerId): Promise<void> {

@@ -85,8 +85,11 @@ export interface LayerService {
   /** All CVMFS repositories that were asked for since the home was opened. */
   repositories(): Promise<RepositoryReport[]>;
 
-  /** Unmounts first if need be. Unknown: success. With children: `failed_precondition`. */
-  remove(id: LayerId): Promise<void>;
+  /**
+   * Unmounts first if need be. Unknown: success. With children: `failed_precondition`. What Docker forgot on it goes with it,
+   * and is no child: only Docker asks so, which has nothing else on it.
+   */
+  remove(id: LayerId, what?: 'alone'): Promise<void>;
 
   /** Gets a `failed` layer out of that state: looks at the disk again. */
   repair(id: LayerId): Promise<void>;

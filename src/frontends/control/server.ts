@@ -59,7 +59,10 @@ function decoded(argument: string): string {
   }
 }
 
-/** What Docker forgot. Who asks knows only that: what is mounted or used is in some container. Answers what was there. */
+/**
+ * What Docker forgot. Who asks knows only that: what is mounted or used is in some container, and what is made on it may be
+ * Docker's. Answers what was there.
+ */
 async function removeUnused(service: LayerService, text: string): Promise<unknown> {
   const { id, uses, state } = reportOf(service, text);
   if (state === 'mounted' || uses > 0) {
@@ -68,7 +71,7 @@ async function removeUnused(service: LayerService, text: string): Promise<unknow
     });
   }
   const removed = describe(service, text);
-  await service.remove(id);
+  await service.remove(id, 'alone');
   return removed;
 }
 

@@ -64,6 +64,20 @@ test('what somebody wrote or uses, and what is no container’s, is not taken wi
   assert.deepEqual(leftovers, []);
 });
 
+test('if one layer on it has to stay, nothing on it goes', async () => {
+  const { supervisor, container, layers, leftovers } = await withImage();
+  await container('c-init', 'image');
+  await container('c', 'c-init');
+  await supervisor.create(id('next'), id('image'), 'image', {});
+  await assert.rejects(supervisor.remove(id('image')), /made on it \(c-init, next\)/);
+  assert.deepEqual(layers(), ['image', 'c-init', 'c', 'next']);
+  await supervisor.remove(id('next'));
+  await assert.rejects(supervisor.remove(id('image'), 'alone'), /made on it \(c-init\)/);
+  assert.deepEqual(leftovers, []);
+  await supervisor.remove(id('image'));
+  assert.deepEqual(leftovers, ['c', 'c-init']);
+});
+
 test('a layer of an image that was never filled before the home was opened goes with what it stands on', async () => {
   const engine = fakeEngine();
   const record = { version: 1, kind: 'image', size: null, quota: null, link: '', mountLabel: null } as const;
@@ -73,10 +87,10 @@ test('a layer of an image that was never filled before the home was opened goes 
   await stored('cut', 'image', 'created');
   await stored('filled', 'image', 'applied');
   const { supervisor, leftovers } = await openedOn(engine);
-  await assert.rejects(supervisor.remove(id('image')), /made on it \(filled\).*thinlayer remove ID/);
+  await assert.rejects(supervisor.remove(id('image')), /made on it \(cut, filled\).*thinlayer remove ID/);
   await supervisor.remove(id('filled'));
   await supervisor.create(id('new'), id('image'), 'image', {});
-  await assert.rejects(supervisor.remove(id('image')), /made on it \(new\)/);
+  await assert.rejects(supervisor.remove(id('image')), /made on it \(cut, new\)/);
   await supervisor.remove(id('new'));
   await supervisor.remove(id('image'));
   assert.deepEqual(leftovers, ['cut']);
