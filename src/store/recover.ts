@@ -18,7 +18,7 @@ export async function recover(store: StoreContext, plan: RecoveryPlan): Promise<
     index.holdParent(record);
   }
   for (const id of plan.halfMade)
-    await quietly(store, id, () => store.trash.throwAway(layerFiles(store.paths.home, id).root, id));
+    await quietly(store, id, () => store.trash.discard(layerFiles(store.paths.home, id).root, id));
   for (const layer of plan.layers) if (layer.mends.length > 0) await mendLayer(store, layer);
   index.assess();
 }
@@ -49,7 +49,7 @@ async function carryOut(store: StoreContext, { record }: PlannedLayer, mend: Men
     case 'finish commit':
       return finishCommit(store, record.id, mend.swap);
     case 'drop':
-      if (mend.name === 'staging') return store.trash.throwAway(files.staging, record.id);
+      if (mend.name === 'staging') return store.trash.discard(files.staging, record.id);
       return disk.change([{ do: 'unlink', path: `${files.root}/${mend.name}` }]);
     case 'make work':
       return disk.change([{ do: 'mkdir', path: files.work, mode: 0o700, owner: owners.root }]);

@@ -1,11 +1,12 @@
 /** Removal of a layer: one rename, the rest is cleaning up. */
 
 import { ThinlayerError } from '../core/errors.js';
-import { isErrno, isFull } from '../core/errno.js';
+import { isErrno } from '../core/errno.js';
 import type { LayerId } from '../core/model.js';
 import type { StoreContext } from './context.js';
 import { layerFiles, layerPaths, linkedLayer, linkPath } from './paths.js';
 import { scanLinks } from './scan.js';
+import { cannotMove } from './trash.js';
 
 /**
  * Out of the index before anything is awaited, so that nobody makes a child meanwhile; back again after a failure.
@@ -37,13 +38,13 @@ async function discard(store: StoreContext, id: LayerId, links: readonly string[
   try {
     await store.trash.throwAway(root, id, [{ do: 'expect unmounted', path: merged }], paths);
   } catch (error) {
-    if (!isFull(error)) throw error;
+    if (!cannotMove(error)) throw error;
     await deleteInPlace(store, id, paths);
   }
 }
 
 /**
- * On a disk so full that nothing can be renamed. What makes the directory a layer goes first, so that the rest, should
+ * Where it cannot be renamed into the trash. What makes the directory a layer goes first, so that the rest, should
  * we be killed, is taken for a broken layer and not for this one; it can be removed again.
  */
 async function deleteInPlace(

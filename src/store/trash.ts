@@ -4,13 +4,22 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { begun } from '../core/disk.js';
 import type { Disk, DiskChange } from '../core/disk.js';
 import { fromErrno, isErrno, isFull } from '../core/errno.js';
+import { exists } from './exists.js';
 import type { StoreLog } from './log.js';
+
+/**
+ * What lies there can only be deleted in its place: the disk is so full that nothing can be renamed; or it has a project quota of its
+ * own, and the home another that the trash took over (xfs and ext4 then answer EXDEV), or the trash is a mount.
+ */
+export function cannotMove(error: unknown): boolean {
+  return isFull(error) || isErrno(error, 'EXDEV');
+}
 
 type Expectation = Extract<DiskChange, { do: 'expect unmounted' }>;
 type Unlink = Extract<DiskChange, { do: 'unlink' }>;
@@ -63,12 +72,23 @@ export class Trash {
     try {
       await this.#change(changes, last);
     } catch (error) {
-      if (!isFull(error)) throw error;
-      // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
-      await this.#running;
+      if (!(await this.#madeRoom(error, path))) throw error;
       await this.#change(changes, last);
     }
     return taken;
+  }
+
+  /** Whether `path` may be moved after `error` now. */
+  async #madeRoom(error: unknown, path: string): Promise<boolean> {
+    if (isFull(error)) {
+      // The trash directory itself could not grow. Removing is what helps a full disk: its entries free their places.
+      await this.#running;
+      return true;
+    }
+    // If there is something, it is the trash that is missing: somebody deleted it, to make room perhaps.
+    if (!isErrno(error, 'ENOENT') || !(await exists(path))) return false;
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    return true;
   }
 
   /** In one job. A failure among `last` is only told. */
@@ -92,14 +112,14 @@ export class Trash {
   }
 
   /**
-   * `throwAway`. On a full disk, if need be, deletes `path` where it is, which a kill may leave half done: to
-   * rename takes room on btrfs, which keeps some for deletions.
+   * `throwAway`. Where that cannot be, deletes `path` where it is, which a kill may leave half done: to rename
+   * takes room on btrfs, say, which keeps some for deletions.
    */
   async discard(path: string, name: string): Promise<void> {
     try {
       await this.throwAway(path, name);
     } catch (error) {
-      if (!isFull(error)) throw error;
+      if (!cannotMove(error)) throw error;
       await this.deleteInPlace(path);
     }
   }

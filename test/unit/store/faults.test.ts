@@ -129,20 +129,26 @@ test('a link that cannot be deleted does not keep its layer, and goes at the nex
 });
 
 /** As btrfs is when it is full to the brim: deleting goes, renaming does not. `broken`: a file that cannot be deleted. */
-function fullDisk(broken?: string) {
+function fullDisk(broken?: string, code = 'ENOSPC') {
   let full = false;
   const disk = watchedDisk((step) => {
     if (!full) return;
-    if (step.startsWith('rename')) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' });
+    if (step.startsWith('rename')) throw Object.assign(new Error(`${code}: injected`), { code });
     if (broken !== undefined && step === `unlink ${broken}`)
       throw Object.assign(new Error('EIO: injected'), { code: 'EIO' });
   });
   return { disk, fill: () => void (full = true), free: () => void (full = false) };
 }
 
-test('where nothing can be renamed any more, a layer is deleted in its place, and what was staged too', async () => {
+// EXDEV: what has a project quota cannot be moved into a trash that took over another from the home.
+for (const code of ['ENOSPC', 'EXDEV']) {
+  test(`where nothing can be renamed (${code}), a layer is deleted in its place, and what was staged too`, () =>
+    assertDeletedInPlace(code));
+}
+
+async function assertDeletedInPlace(code: string): Promise<void> {
   const home = await testHome();
-  const { disk, fill } = fullDisk();
+  const { disk, fill } = fullDisk(undefined, code);
   try {
     const { store, finish } = await home.open({ disk });
     await store.create(newRecord('a', null));
@@ -159,7 +165,7 @@ test('where nothing can be renamed any more, a layer is deleted in its place, an
   } finally {
     await home.remove();
   }
-});
+}
 
 test('a layer whose deletion in its place broke off is a broken one, also after a restart, and can be removed', async () => {
   const home = await testHome();

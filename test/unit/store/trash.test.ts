@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -86,5 +86,25 @@ test(
       await store.close();
       assert.equal((await readdir(join(home, '.trash'))).length, opening);
     }
+  }),
+);
+
+test(
+  'a trash that was deleted meanwhile is made anew, and no layer is taken for removed that is there still',
+  withHome(async ({ home, open }) => {
+    const { store, finish, complaints } = await open();
+    for (const id of [A, B]) {
+      await store.create(newRecord(id));
+      await writeFile(join(home, id, 'diff/file'), id);
+    }
+    await rmdir(join(home, '.trash'));
+    await Promise.all([store.remove(A), store.remove(B)]);
+    assert.deepEqual(
+      (await readdir(home)).filter((name) => name === A || name === B),
+      [],
+    );
+    await finish();
+    assert.deepEqual(await readdir(join(home, '.trash')), []);
+    assert.deepEqual(complaints, []);
   }),
 );
