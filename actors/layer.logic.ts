@@ -204,12 +204,14 @@ export function mountOf(
   label: string | null,
   layer = known(engine, id),
 ): OverlayMount | null {
+  const links = engine.store.links(id);
   return planMount({
     layer,
     lowerLinks: lowers,
-    ownLink: engine.store.links(id).own,
+    ownLink: links.own,
     label,
     options: engine.config.options,
+    remote: repositoriesOf(links.lowers).length > 0,
   });
 }
 
@@ -293,8 +295,7 @@ async function unpackOver(
   const target = `${known(engine, id).paths.root}/${UNPACKING}`;
   await engine.mounter.mount({ ...plan, target, writable: { ...plan.writable, upper: staging.path } });
   try {
-    const remote = repositoriesOf(engine.store.links(id).lowers).length > 0;
-    await unpack(engine, target, request, 'remove', signal, remote);
+    await unpack(engine, target, request, 'remove', signal, plan.remote);
   } finally {
     await engine.mounter.unmount(target);
   }

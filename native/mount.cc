@@ -128,8 +128,10 @@ OverlayMount ParseMount(const Napi::Object& o) {
 }
 
 Napi::Value MountOverlayJs(const Napi::CallbackInfo& info) {
-  return SubmitCall(info.Env(), Lane::kMount,
-                    [mount = ParseMount(info[0].As<Napi::Object>())] { MountOverlay(mount); });
+  Napi::Object options = info[0].As<Napi::Object>();
+  // The kernel asks each lower for its file system's facts, and only the server of that can answer.
+  Lane lane = options.Get("remote").ToBoolean() ? Lane::kRemoteMount : Lane::kMount;
+  return SubmitCall(info.Env(), lane, [mount = ParseMount(options)] { MountOverlay(mount); });
 }
 
 Napi::Value UnmountJs(const Napi::CallbackInfo& info) {

@@ -91,9 +91,11 @@ Pool& PoolOf(Lane lane) {
   static Pool* records = new Pool(16);
   static Pool* remotes = new Pool(64);
   static Pool* merged = new Pool(16);
+  static Pool* remoteMounts = new Pool(16);
   if (lane == Lane::kMount) return *mounts;
   if (lane == Lane::kRemote) return *remotes;
   if (lane == Lane::kMerged) return *merged;
+  if (lane == Lane::kRemoteMount) return *remoteMounts;
   return lane == Lane::kFile ? *files : *records;
 }
 

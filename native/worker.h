@@ -42,6 +42,7 @@ enum class Lane {
   kRecord, // small changes that wait for the journal: enough of them at once to share its commits
   kRemote, // looks into a network file system: those of a dead server must leave threads for the others
   kMerged, // trees that show what lies in a network file system: one of a dead server must hold up no other trees
+  kRemoteMount, // their mounts, for the same reason
 };
 
 // Must be called on the JavaScript thread. The promise keeps the event loop alive until it is settled; it is rejected with

@@ -19,6 +19,8 @@ export interface OverlayMount {
   readonly options: readonly string[];
   /** SELinux label, without the quotes; null for none. */
   readonly context: string | null;
+  /** Some lower is in a repository: if its client hangs, so does the mount, and must hold up no mount of ordinary layers. */
+  readonly remote: boolean;
 }
 
 export interface PlanInput {
@@ -28,6 +30,7 @@ export interface PlanInput {
   readonly ownLink: string;
   readonly label: string | null;
   readonly options: DriverOptions;
+  readonly remote: boolean;
 }
 
 /**
@@ -48,6 +51,7 @@ export function planMount(input: PlanInput): OverlayMount | null {
     writable: layer.committed ? null : { upper: layer.paths.diff, work: layer.paths.work },
     options: options.mountOptions,
     context: input.label ?? layer.record.mountLabel,
+    remote: input.remote,
   };
 }
 

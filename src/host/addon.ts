@@ -29,6 +29,8 @@ export interface NativeMount {
   /** Owner of `target` and of `work/work`. */
   readonly uid: number;
   readonly gid: number;
+  /** See OverlayMount. */
+  readonly remote: boolean;
 }
 
 /** native/mount.cc, native/places.cc. */

@@ -42,12 +42,23 @@ export function createMounter(addon: MountFunctions, config: MounterConfig): Mou
   return {
     async mount(mount) {
       checkContext(mount);
-      const { target, context, writable } = mount;
+      const { target, context, writable, remote } = mount;
       const lowers = joined(mount.lowers);
       const options = fixed + joined(mount.options);
       const directories = { upper: writable?.upper ?? null, work: writable?.work ?? null };
       try {
-        await addon.mountOverlay({ target, lowers, ...directories, options, context, home, api, uid, gid });
+        await addon.mountOverlay({
+          target,
+          lowers,
+          ...directories,
+          options,
+          context,
+          home,
+          api,
+          uid,
+          gid,
+          remote,
+        });
       } catch (error) {
         throw mountError(error, mount);
       }

@@ -63,6 +63,7 @@ export class OverlayScratch {
       api: traits.api,
       uid: 0,
       gid: 0,
+      remote: false,
     });
     await readFile(at('merged/file'));
   }

@@ -50,6 +50,7 @@ async function overlay(fixture: MountedFixture, layers: string[], upper: boolean
     writable: upper ? { upper: directory('upper'), work: directory('work') } : null,
     options: [],
     context: null,
+    remote: true,
   });
   return directory('merged');
 }

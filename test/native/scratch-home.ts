@@ -61,6 +61,7 @@ export class ScratchHome {
       writable: { upper, work },
       options: [],
       context: null,
+      remote: false,
       ...change,
     };
   }

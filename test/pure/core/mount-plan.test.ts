@@ -33,6 +33,7 @@ function input(changes: Partial<PlanInput> = {}): PlanInput {
     ownLink: '/h/l/A',
     label: null,
     options: DEFAULT_OPTIONS,
+    remote: false,
     ...changes,
   };
 }
@@ -45,6 +46,7 @@ test('a layer that nothing stands on is mounted writable', () => {
     writable: { upper: '/h/a/diff', work: '/h/a/work' },
     options: ['nodev'],
     context: null,
+    remote: false,
   });
 });
 
@@ -52,6 +54,10 @@ test('a committed layer is mounted read-only, its own directory uppermost', () =
   const plan = planMount(input({ layer: layer(true) }));
   assert.deepEqual(plan?.lowers, ['/h/l/A', '/h/l/B', '/h/l/C']);
   assert.equal(plan?.writable, null);
+});
+
+test('a mount that asks a repository is marked', () => {
+  assert.equal(planMount(input({ remote: true }))?.remote, true);
 });
 
 test('a layer without lower layers is not mounted', () => {

@@ -16,6 +16,7 @@ const PLAN: OverlayMount = {
   writable: { upper: '/home/a/diff', work: '/home/a/work' },
   options: ['nodev'],
   context: null,
+  remote: false,
 };
 
 function addon(fault?: Error): MountFunctions & { readonly mounts: NativeMount[] } {
@@ -40,6 +41,7 @@ test('the plan, and what every mount of ours has', async () => {
       api: 'fsopen',
       uid: 1,
       gid: 2,
+      remote: false,
     },
   ]);
 });
