@@ -254,6 +254,7 @@ export class Client {
       this.#starts?.opened(used);
       await objects.cache.used(used);
       this.#pins.keep(used);
+      await objects.cache.tidy();
     } catch (error) {
       this.#options.log.warn({ repository: this.#options.config.fqrn }, asThinlayerError(error).message);
     }

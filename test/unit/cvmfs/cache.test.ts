@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -207,7 +208,7 @@ test('check names what is in the way of an object', async (t) => {
   });
 });
 
-test('checksums of objects that went are forgotten when they are most of the file', async (t) => {
+test('checksums of objects that went are forgotten when they are most of the file, at the opening and later', async (t) => {
   const { cache, directory } = await cacheOf(t);
   for (let n = 0; n < 5; n++) await put(cache, n, 1000);
   const path = join(directory, 'checksums');
@@ -216,7 +217,14 @@ test('checksums of objects that went are forgotten when they are most of the fil
   writeFileSync(path, kept + Array.from({ length: 30_000 }, (_, n) => gone(n + 10)).join(''));
   const { cache: next } = await cacheOf(t, Infinity, directory);
   // The newest thousand stay as well.
-  assert.equal(readFileSync(path, 'latin1').split('\n').length, 5 + 1000 + 1);
+  const lines = () => readFileSync(path, 'latin1').split('\n').length;
+  assert.equal(lines(), 5 + 1000 + 1);
+  // Objects of others, and objects that went, since it was opened.
+  for (let n = 5; n < 8; n++) await put(cache, n, 1000);
+  appendFileSync(path, Array.from({ length: 30_000 }, (_, n) => gone(n + 10)).join(''));
+  await next.tidy();
+  assert.equal(lines(), 8 + 1000 + 1);
+  await next.tidy();
   assert.deepEqual((await next.check()).damaged, []);
 });
 

@@ -11,7 +11,7 @@ import type { ObjectId } from '../object-id.js';
 import type { Sink } from '../sink.js';
 import { cacheError } from './cache-error.js';
 import type { CheckReport } from './check.js';
-import { compactChecksums } from './checksum.js';
+import { compactChecksums, hasManyOfGone } from './checksum.js';
 import { makeDirectories, statIfThere, statObject, transactionsPath } from './layout.js';
 import type { StoredObject } from './layout.js';
 import { Room } from './room.js';
@@ -60,9 +60,18 @@ export class Cache {
       await makeDirectories(transactionsPath(cache.directory));
       await cache.#removeDeadTransactions();
       await cache.#room.setLimit(options.limit);
-      await compactChecksums(cache.directory, new Set(cache.list().map(({ object }) => object)));
     });
+    await cache.tidy();
     return cache;
+  }
+
+  /** To be called now and then: each object that goes leaves its line in `checksums`. */
+  async tidy(): Promise<void> {
+    await this.#doing('tidy', async () => {
+      if (!(await hasManyOfGone(this.directory, this.#usage.count))) return;
+      await this.#room.scan();
+      await compactChecksums(this.directory, new Set(this.list().map(({ object }) => object)));
+    });
   }
 
   /** Whether it was here, as far as this process knows. */

@@ -10,17 +10,21 @@
  * CRC-32 finds what disks and power cuts do. Against those who can write here nothing beside the files could help.
  */
 
+import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { appendFile, open, rename, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
+import { statIfThere } from './layout.js';
+
 const LINE = /^([0-9a-f]{2}\/[0-9a-zA-Z-]{38,48}(?:\.raw)?) (\d{1,16}\.[0-9a-f]{8})$/;
 /** Of the newest lines all are kept: their objects may be just about to get their names. */
 const NEWEST = 1000;
 /** Not worth rewriting. */
 const SMALL_BYTES = 1024 * 1024;
+const LINE_BYTES = 64;
 
 /** Of content that arrives piece by piece. */
 export class Checksum {
@@ -63,40 +67,65 @@ export async function readChecksums(
 ): Promise<Map<string, string>> {
   const file = await open(checksumsPath(directory), 'a+', 0o600);
   try {
-    return new Map((await pairs(file)).filter(([object]) => of.has(object)));
+    const found = new Map<string, string>();
+    for await (const [object, checksum] of pairs(file)) if (of.has(object)) found.set(object, checksum);
+    return found;
   } finally {
     await file.close();
   }
 }
 
-/** Leaves out the lines of objects that are no longer there, if they are most of a large file. */
+/** Whether most of the lines are of objects that went, if there are so many as that. */
+export async function hasManyOfGone(directory: string, objects: number): Promise<boolean> {
+  const stats = await statIfThere(checksumsPath(directory));
+  return stats !== null && stats.size > SMALL_BYTES + 4 * LINE_BYTES * objects;
+}
+
+/** Leaves out the lines of all others than these objects. */
 export async function compactChecksums(directory: string, objects: ReadonlySet<string>): Promise<void> {
   const path = checksumsPath(directory);
   const file = await open(path, 'a+', 0o600);
   try {
-    if ((await file.stat()).size < SMALL_BYTES) return;
-    const before = await pairs(file);
-    if (before.length < 2 * objects.size) return;
-    const kept = before.filter(([object], n) => objects.has(object) || n >= before.length - NEWEST);
-    const draft = join(directory, 'txn', `checksums.${process.pid}`);
-    await writeFile(draft, text([...new Map(kept)]), { mode: 0o600 });
+    const draft = join(directory, 'txn', `checksums.${randomBytes(8).toString('hex')}`);
+    await writeFile(draft, text(await worthKeeping(file, objects)), { mode: 0o600 });
     await rename(draft, path);
     // What others appended meanwhile: reading goes on where it ended.
-    await appendFile(path, text(await pairs(file)));
+    const late = new Map<string, string>();
+    for await (const [object, checksum] of pairs(file)) late.set(object, checksum);
+    await appendFile(path, text(late));
   } finally {
     await file.close();
   }
 }
 
-/** From where the file stands, to its end. */
-async function pairs(file: FileHandle): Promise<[string, string][]> {
-  const lines = (await file.readFile('latin1')).split('\n');
-  return lines.flatMap((line) => {
-    const [, object, checksum] = LINE.exec(line) ?? [];
-    return object !== undefined && checksum !== undefined ? [[object, checksum] as [string, string]] : [];
-  });
+async function worthKeeping(file: FileHandle, objects: ReadonlySet<string>): Promise<Map<string, string>> {
+  const kept = new Map<string, string>();
+  let newest: [string, string][] = [];
+  for await (const pair of pairs(file)) {
+    if (objects.has(pair[0])) kept.set(...pair);
+    newest.push(pair);
+    if (newest.length === 2 * NEWEST) newest = newest.slice(NEWEST);
+  }
+  for (const pair of newest.slice(-NEWEST)) kept.set(...pair);
+  return kept;
 }
 
-function text(lines: readonly (readonly [string, string])[]): string {
-  return lines.map(([object, checksum]) => `${object} ${checksum}\n`).join('');
+/** From where the file stands, to its end, which may be far: it is never in memory as a whole. */
+async function* pairs(file: FileHandle): AsyncGenerator<[string, string]> {
+  let begun = '';
+  for await (const chunk of file.createReadStream({ encoding: 'latin1', autoClose: false })) {
+    const lines = `${begun}${chunk as string}`.split('\n');
+    begun = lines.pop() ?? '';
+    for (const line of lines) yield* pairIn(line);
+  }
+  yield* pairIn(begun);
+}
+
+function pairIn(line: string): [string, string][] {
+  const [, object, checksum] = LINE.exec(line) ?? [];
+  return object !== undefined && checksum !== undefined ? [[object, checksum]] : [];
+}
+
+function text(lines: ReadonlyMap<string, string>): string {
+  return Array.from(lines, ([object, checksum]) => `${object} ${checksum}\n`).join('');
 }
