@@ -40,6 +40,7 @@
         "tree_remove.cc",
         "tree_writer.cc",
         "directory.cc",
+        "opaque.cc",
         "xattr.cc",
         "tree_walk.cc",
         "tree_reader.cc",
@@ -50,6 +51,7 @@
       "target_name": "thinlayer_cvmfs",
       "sources": [
         "worker.cc",
+        "opaque.cc",
         "cvmfs/addon.cc",
         "cvmfs/session.cc",
         "cvmfs/refresh.cc",

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
+#include "opaque.h"
 #include "worker.h"
 
 namespace thinlayer {
@@ -17,21 +17,8 @@ constexpr const char* kCapability = "security.capability";
 
 bool StartsWith(const std::string& text, const char* start) { return text.compare(0, strlen(start), start) == 0; }
 
-// In a user name space overlayfs is mounted with `userxattr`, and has its marks among those that anybody may set;
-// outside they are the kernel's alone, and a container that sets user.overlay.opaque has set nothing.
-const std::string& OpaqueName() {
-  static const std::string name = [] {
-    std::ifstream map("/proc/self/uid_map");
-    unsigned long inside = 1, outside = 1, count = 0;
-    map >> inside >> outside >> count;
-    const bool initial = inside == 0 && outside == 0 && count == 4294967295UL;
-    return std::string(initial ? "trusted.overlay.opaque" : "user.overlay.opaque");
-  }();
-  return name;
-}
-
 bool IsWanted(const std::string& name) {
-  if (name == kCapability || name == OpaqueName()) return true;
+  if (name == kCapability || name == OpaqueXattr()) return true;
   return StartsWith(name, "user.") && !StartsWith(name, "user.overlay.");
 }
 
@@ -71,7 +58,7 @@ Xattrs ReadXattrs(int fd, const std::string& path) {
 
 bool IsOpaque(int directory) {
   char value[2];
-  return fgetxattr(directory, OpaqueName().c_str(), value, sizeof value) == 1 && value[0] == 'y';
+  return fgetxattr(directory, OpaqueXattr().c_str(), value, sizeof value) == 1 && value[0] == 'y';
 }
 
 // Through /proc: there is no call that takes a directory's descriptor and a name before Linux 6.13's getxattrat.

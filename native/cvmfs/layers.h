@@ -10,8 +10,6 @@
 
 namespace thinlayer::cvmfs {
 
-constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
-
 // Whether entries of `directory` are those of layers.
 bool IsInLayers(const std::string& directory);
 

@@ -2,7 +2,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "layers.h"
+#include "../opaque.h"
 #include "magic.h"
 #include "operations.h"
 
@@ -18,7 +18,7 @@ struct Attributed {
 Attributed Attributes(Repository& repository, CatalogTree& tree, uint64_t inode) {
   Attributed all{repository.inodes.PathOf(inode), repository.EntryOf(tree, inode), {}};
   all.own = ParseXattrs(all.entry->xattr);
-  if (repository.IsShownOpaque(tree, all.path, *all.entry)) all.own[kOpaqueXattr] = "y";
+  if (repository.IsShownOpaque(tree, all.path, *all.entry)) all.own[OpaqueXattr()] = "y";
   return all;
 }
 

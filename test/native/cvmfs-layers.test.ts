@@ -1,13 +1,16 @@
 /** Container layers out of a repository: overlayfs over them shows the image, deleted files stay deleted. */
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { createMounter } from '../../src/host/mounter.js';
 import { loadAddon } from '../../src/host/addon.js';
+import { isUserNamespace } from '../../src/host/probe.js';
 import { MadeRepository } from '../cvmfs/made-repository.js';
 import { SourceTree } from '../cvmfs/maker/source-tree.js';
 import type { MountedClient } from '../cvmfs/mounted-client.js';
@@ -25,6 +28,11 @@ import type { Listed } from './cvmfs-fixture.js';
 
 const skip = cannotMount;
 
+const IN_USER_NAMESPACE = isUserNamespace(readFileSync('/proc/self/uid_map', 'utf8'));
+/** There, all that is not of an id that it knows is of nobody. */
+const OWNERS = IN_USER_NAMESPACE ? { owner: { uid: 0, gid: 0 } } : {};
+const IMAGES = 'is the image';
+
 interface ThinDescriptor {
   readonly layers: readonly { readonly url: string }[];
 }
@@ -40,7 +48,11 @@ async function overlay(fixture: MountedFixture, layers: string[], upper: boolean
   const directory = (name: string): string => join(fixture.base, name);
   await Promise.all(['merged', 'upper', 'work'].map((name) => mkdir(directory(name), { recursive: true })));
   const mounter = createMounter(loadAddon(), {
-    ...{ api: 'fsopen', parameters: new Set(['index', 'redirect_dir', 'metacopy']), userNamespace: false },
+    ...{
+      api: 'fsopen',
+      parameters: new Set(['index', 'redirect_dir', 'metacopy']),
+      userNamespace: IN_USER_NAMESPACE,
+    },
     ...{ home: fixture.base, uid: 0, gid: 0 },
   });
   await mounter.mount({
@@ -76,19 +88,42 @@ for (const [image, folders] of [
   for (const descriptor of ['thin.json', 'thin-ducc.json']) {
     for (const upper of [true, false]) {
       test(
-        `an overlay of ${image} by ${descriptor}, ${upper ? 'with' : 'without'} an upper, is the image`,
+        `an overlay of ${image} by ${descriptor}, ${upper ? 'with' : 'without'} an upper, ${IMAGES}`,
         { skip },
         async (t) => {
-          const fixture = await MountedFixture.make(t, folders, { layers: true });
+          const fixture = await MountedFixture.make(t, folders, { layers: true, ...OWNERS });
           const merged = await overlay(fixture, layersOf(image, descriptor), upper);
           const shown = parseListing(await run('python3', LIST_TREE, merged));
           // DUCC publishes all files as its own user's; the others keep their owners.
-          assertRootfs(shown, image, descriptor === 'thin.json' ? [...FIELDS, 'uid', 'gid'] : FIELDS);
+          const owned = descriptor === 'thin.json' && !IN_USER_NAMESPACE;
+          assertRootfs(shown, image, owned ? [...FIELDS, 'uid', 'gid'] : FIELDS);
         },
       );
     }
   }
 }
+
+const cannotUnshare =
+  spawnSync('unshare', ['--user', 'true']).status === 0 ? false : 'NO USER NAME SPACE CAN BE MADE HERE';
+
+test(
+  'in a user name space, where overlayfs has other marks, it is too',
+  { skip: skip || cannotUnshare },
+  async () => {
+    const test = ['--test', `--test-name-pattern=${IMAGES}`, fileURLToPath(import.meta.url)];
+    // Else it would tell its results to the runner of this one, as part of it.
+    const apart = [
+      'env',
+      '-u',
+      'NODE_TEST_CONTEXT',
+      'unshare',
+      '--user',
+      '--map-root-user',
+      '--mount',
+    ] as const;
+    assert.match(await run(...apart, process.execPath, ...test), /^# pass 8$/m);
+  },
+);
 
 test('without the option whiteouts are files, and nothing is hidden', { skip }, async (t) => {
   const fixture = await MountedFixture.make(t, ['thin/rev-1']);
