@@ -127,6 +127,7 @@ test('its child stands on the layers in CVMFS, uppermost first, and not on the d
     `/cvmfs/${R}/.layers/bb/${TOP.digest}/layerfs`,
     `/cvmfs/${R}/layers/bottom`,
   ]);
+  assert.equal(plans[0]?.remote, true);
   assert.deepEqual(source.calls, [`resolve ${R}`, `acquire ${R}`]);
 });
 

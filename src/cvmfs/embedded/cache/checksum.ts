@@ -24,6 +24,7 @@ const LINE = /^([0-9a-f]{2}\/[0-9a-zA-Z-]{38,48}(?:\.raw)?) (\d{1,16}\.[0-9a-f]{
 const NEWEST = 1000;
 /** Not worth rewriting. */
 const SMALL_BYTES = 1024 * 1024;
+/** Of a line, about. */
 const LINE_BYTES = 64;
 
 /** Of content that arrives piece by piece. */
